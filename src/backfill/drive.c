@@ -1,0 +1,318 @@
+/*
+ * drive.c
+ *		Driving one migration: the loop around chunks.
+ *
+ * Each step is one transaction and looks at the migration's row first, so a
+ * change of state or of a parameter takes effect within one chunk.  What is
+ * learnt from an error (smaller, later, without the locked rows, half of the
+ * range) is kept in memory only: whoever comes after a crash learns it again.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "postmaster/interrupt.h"
+#include "storage/latch.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "backfill/chunk.h"
+#include "backfill/drive.h"
+#include "backfill/drive_error.h"
+#include "backfill/drive_pace.h"
+#include "backfill/leaf_tables.h"
+#include "backfill/row_errors.h"
+#include "core/compat.h"
+#include "core/event_log.h"
+#include "core/extension.h"
+#include "core/sql_runner.h"
+#include "core/transition.h"
+
+/* So long may a statement of a chunk wait for any lock, a row's included. */
+#define CHUNK_LOCK_TIMEOUT "20ms"
+
+/*
+ * Prepare to drive a migration in this process.  The drive itself should be
+ * allocated in the current memory context, which lives as long as it does.
+ */
+void
+pgxc_drive_init(PgxcDrive *drive, int64 migration_id, PgxcSlot *slot,
+				bool foreground)
+{
+	memset(drive, 0, sizeof(*drive));
+	drive->foreground = foreground;
+	drive->migration_id = migration_id;
+	drive->slot = slot;
+	drive->context = CurrentMemoryContext;
+	drive->step_context = AllocSetContextCreate(CurrentMemoryContext, "pgxc step",
+												ALLOCSET_DEFAULT_SIZES);
+	drive->live.migration_id = migration_id;
+	drive->live.throttle_signal = -1;
+	drive->live.started_at = GetCurrentTimestamp();
+	drive->have_row_errors = true;
+	pgxc_sizer_init(&drive->update_sizer);
+	pgxc_sizer_init(&drive->verify_sizer);
+	pgxc_signals_init(&drive->signals, foreground);
+	if (slot)
+		pgxc_slot_publish(slot, &drive->live);
+}
+
+void
+pgxc_drive_end(PgxcDrive *drive)
+{
+	pgxc_signals_end(&drive->signals);
+	pgxc_chunk_statement_forget();
+	MemoryContextDelete(drive->step_context);
+}
+
+/*
+ * First contact with a migration: find its leaf tables.  A row that came here
+ * in a dump starts from nothing.
+ */
+static PgxcStep
+plan_migration(const PgxcMigration *migration)
+{
+	static PgxcStatement forget = PGXC_SQL(
+		"DELETE FROM pgxc.leaf WHERE migration_id = $1",
+		INT8OID);
+	static PgxcStatement update = PGXC_SQL(
+		"UPDATE pgxc.migration SET planned = true, step = 'update' WHERE id = $1",
+		INT8OID);
+	PgxcIdentity saved;
+	Datum		value = Int64GetDatum(migration->id);
+	int			leaves;
+
+	pgxc_sql_begin(&saved);
+	(void) pgxc_sql_execute(&forget, &value, NULL, SPI_OK_DELETE);
+	leaves = pgxc_leaf_sync(migration, false);
+	(void) pgxc_sql_execute(&update, &value, NULL, SPI_OK_UPDATE);
+	pgxc_event(migration->id, "planned", NULL, NULL,
+			   psprintf("%d leaf tables", leaves));
+	pgxc_sql_end(&saved);
+	return PGXC_STEP_AGAIN;
+}
+
+static void
+forget_blocked_tries(const PgxcMigration *migration)
+{
+	static PgxcStatement update = PGXC_SQL(
+		"UPDATE pgxc.migration SET blocked_tries = 0 WHERE id = $1",
+		INT8OID);
+	PgxcIdentity saved;
+	Datum		value = Int64GetDatum(migration->id);
+
+	if (migration->blocked_tries == 0)
+		return;
+	pgxc_sql_begin(&saved);
+	(void) pgxc_sql_execute(&update, &value, NULL, SPI_OK_UPDATE);
+	pgxc_sql_end(&saved);
+}
+
+/*
+ * What there is to do next, in the current transaction.
+ */
+static PgxcStep
+do_step(PgxcDrive *drive, PgxcMigration **migration_out)
+{
+	PgxcMigration *migration;
+	PgxcStep	step;
+
+	pgxc_set_local("lock_timeout", CHUNK_LOCK_TIMEOUT);
+
+	if (!pgxc_extension_lock(&drive->extension))
+		return PGXC_STEP_GONE;
+	pgxc_migration_control_lock(drive->migration_id, RowShareLock);
+	migration = pgxc_migration_load(drive->migration_id);
+	*migration_out = migration;
+	if (migration == NULL)
+		return PGXC_STEP_GONE;
+	if (migration->state != PGXC_STATE_RUNNING || !pgxc_migration_is_home(migration))
+		return PGXC_STEP_STOPPED;
+	drive->live.root_relid = migration->relid;
+
+	if (!migration->planned)
+		return plan_migration(migration);
+	if (drive->paced_at == 0)
+		pgxc_duty_init(&drive->duty, migration->max_duty);
+
+	/* Nothing is done while a hard limit is exceeded, but looking here. */
+	if (drive->duty.level == PGXC_LEVEL_RED)
+	{
+		drive->wait_ms = 250;
+		return PGXC_STEP_WAIT;
+	}
+
+	if (drive->bisect != NIL)
+		step = pgxc_bisect_step(drive, migration);
+	else
+	{
+		drive->have_row_errors = pgxc_row_error_count(migration->id) > 0;
+		step = drive->have_row_errors ? pgxc_recheck_step(drive, migration)
+			: PGXC_STEP_DONE;
+		if (step == PGXC_STEP_DONE)
+			step = pgxc_chunk_step(drive, migration);
+	}
+	if (step == PGXC_STEP_CHUNK)
+		forget_blocked_tries(migration);
+	return step;
+}
+
+/*
+ * A step has committed: drop what was meant for its retry, and see that not
+ * more than about one chunk's worth of commits can be lost.
+ */
+static void
+step_committed(PgxcDrive *drive, const PgxcMigration *migration, PgxcStep step,
+			   TransactionId xid)
+{
+	pgxc_signals_committed(&drive->signals, xid, XactLastCommitEnd);
+
+	if (step != PGXC_STEP_CHUNK)
+		return;
+
+	drive->contention = 0;
+	drive->pass_locked_by = false;
+	drive->put_off = false;
+	drive->limit_blocks = 0;
+	if (drive->work.kind == PGXC_WORK_BISECT && drive->bisect != NIL)
+	{
+		pfree(linitial(drive->bisect));
+		drive->bisect = list_delete_first(drive->bisect);
+	}
+
+	drive->unflushed_ms += drive->busy_ms;
+	if (drive->unflushed_ms >= migration->target_chunk_ms)
+	{
+		XLogFlush(XactLastCommitEnd);
+		drive->unflushed_ms = 0;
+	}
+}
+
+/*
+ * One transaction.  Never throws, but for a termination of the process.
+ *
+ * Chunks commit without waiting for the disk; a state that others act on
+ * (done, failed) is committed as the server's setting says.
+ */
+static PgxcStep
+run_step(PgxcDrive *drive, PgxcMigration **migration)
+{
+	MemoryContext old = MemoryContextSwitchTo(drive->step_context);
+	volatile PgxcStep step = PGXC_STEP_AGAIN;
+	TransactionId xid;
+
+	MemoryContextReset(drive->step_context);
+	memset(&drive->result, 0, sizeof(drive->result));
+	memset(&drive->work, 0, sizeof(drive->work));
+	drive->sizer = NULL;
+	drive->busy_ms = 0;
+	drive->wait_ms = 0;
+	*migration = NULL;
+
+	PG_TRY();
+	{
+		CHECK_FOR_INTERRUPTS();
+		pgxc_tx_begin(drive->foreground);
+		MemoryContextSwitchTo(drive->step_context);
+		step = do_step(drive, migration);
+		if (step == PGXC_STEP_CHUNK || step == PGXC_STEP_AGAIN)
+			pgxc_set_local("synchronous_commit", "off");
+		xid = GetTopTransactionIdIfAny();
+		if (pgxc_signals_lock_waiters(&drive->signals) > 0)
+		{
+			drive->result.waiters = true;
+			drive->live.lock_yields++;
+		}
+		pgxc_tx_commit(drive->foreground);
+		MemoryContextSwitchTo(drive->step_context);
+		step_committed(drive, *migration, step, xid);
+	}
+	PG_CATCH();
+	{
+		PgxcError  *error = pgxc_error_capture(drive->step_context);
+
+		pgxc_tx_abort(drive->foreground);
+		MemoryContextSwitchTo(drive->step_context);
+		step = pgxc_drive_error(drive, *migration, error);
+	}
+	PG_END_TRY();
+
+	MemoryContextSwitchTo(old);
+	if (!drive->foreground)
+		(void) pgstat_report_stat(false);
+	return step;
+}
+
+/*
+ * Go on with a migration after it was blocked.
+ */
+static void
+unblock(PgxcDrive *drive)
+{
+	PG_TRY();
+	{
+		pgxc_tx_begin(drive->foreground);
+		(void) pgxc_transition(drive->migration_id, PGXC_STATE_RUNNING, NULL, "trying again");
+		pgxc_tx_commit(drive->foreground);
+	}
+	PG_CATCH();
+	{
+		PgxcError  *error = pgxc_error_capture(drive->step_context);
+
+		pgxc_tx_abort(drive->foreground);
+		ereport(LOG,
+				(errmsg("pgxc could not resume migration " INT64_FORMAT ": %s",
+						drive->migration_id, error->message)));
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(drive->context);
+}
+
+/*
+ * Work on the migration until it is done, or somebody or something stops it.
+ *
+ * Returns PGXC_STEP_DONE, _STOPPED, _GONE, or _BLOCKED (in a worker, when the
+ * next try is further away than it should wait for).  Must be called outside
+ * of a transaction (in the foreground: with nothing done in it yet).
+ */
+PgxcStep
+pgxc_drive_run(PgxcDrive *drive)
+{
+	for (;;)
+	{
+		PgxcMigration *migration;
+		PgxcStep	step;
+
+		if (!drive->foreground && ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+		}
+		if (pgxc_slot_stop_requested(drive->slot))
+			return PGXC_STEP_STOPPED;
+
+		pgxc_drive_report(drive);
+		step = run_step(drive, &migration);
+		switch (step)
+		{
+			case PGXC_STEP_CHUNK:
+			case PGXC_STEP_WAIT:
+				pgxc_drive_pace(drive, migration, step);
+				break;
+			case PGXC_STEP_AGAIN:
+				break;
+			case PGXC_STEP_BLOCKED:
+				if (!drive->foreground && drive->wait_ms > 10000)
+					return step;
+				pgxc_drive_sleep(drive, drive->wait_ms, PGXC_WAIT_RETRY);
+				unblock(drive);
+				break;
+			default:
+				return step;
+		}
+	}
+}

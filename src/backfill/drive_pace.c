@@ -1,0 +1,240 @@
+/*
+ * drive_pace.c
+ *		The rest between two steps: sample the signals, move the duty cycle,
+ *		sleep, and tell everybody why.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "miscadmin.h"
+#include "storage/latch.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "backfill/drive_pace.h"
+#include "core/error_capture.h"
+#include "core/event_log.h"
+#include "core/settings.h"
+#include "core/sql_runner.h"
+
+#define SAMPLE_MS 250
+#define STALLED_S (15 * 60)
+#define RATE_MEMORY_S 10.0
+
+/*
+ * Sleep, but wake for a latch: a signal, a pause, a stop.
+ */
+void
+pgxc_drive_sleep(PgxcDrive *drive, int64 ms, PgxcWait wait)
+{
+	TimestampTz start = GetCurrentTimestamp();
+
+	if (ms <= 0)
+		return;
+	if (!drive->foreground)
+		pgstat_report_activity(STATE_IDLE, NULL);
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 ms, pgxc_wait_event(wait));
+	ResetLatch(MyLatch);
+	drive->live.delay_ms += (GetCurrentTimestamp() - start) / 1000.0;
+}
+
+/*
+ * Publish what this process is doing, in shared memory and in
+ * pg_stat_activity.
+ */
+void
+pgxc_drive_report(PgxcDrive *drive)
+{
+	static const char *const activities[] = {
+		"initializing", "updating rows", "revisiting locked rows",
+		"verifying rows", "rechecking failed rows", "waiting"
+	};
+
+	if (drive->slot)
+		pgxc_slot_publish(drive->slot, &drive->live);
+	if (!drive->foreground)
+	{
+		char		text[128];
+
+		snprintf(text, sizeof(text), "migration " INT64_FORMAT ": %s",
+				 drive->migration_id, activities[drive->live.activity]);
+		pgstat_report_activity(STATE_RUNNING, text);
+	}
+}
+
+static void
+update_rates(PgxcDrive *drive, double elapsed_s)
+{
+	double		keep = exp(-elapsed_s / RATE_MEMORY_S);
+
+	drive->rate_seconds = drive->rate_seconds * keep + elapsed_s;
+	drive->rate_rows = drive->rate_rows * keep + drive->result.rows;
+	drive->rate_blocks = drive->rate_blocks * keep +
+		(double) drive->result.blocks / Max(drive->live.passes, 1);
+	if (drive->rate_seconds > 0)
+	{
+		drive->live.rows_per_second = drive->rate_rows / drive->rate_seconds;
+		drive->live.blocks_per_second = drive->rate_blocks / drive->rate_seconds;
+	}
+}
+
+/* Write an event in a transaction of its own; it is no matter if it fails. */
+static void
+log_throttle(PgxcDrive *drive, const char *event, const char *detail)
+{
+	PG_TRY();
+	{
+		pgxc_tx_begin(drive->foreground);
+		pgxc_event(drive->migration_id, event, NULL, NULL, detail);
+		pgxc_set_local("synchronous_commit", "off");
+		pgxc_tx_commit(drive->foreground);
+	}
+	PG_CATCH();
+	{
+		(void) pgxc_error_capture(drive->step_context);
+		pgxc_tx_abort(drive->foreground);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(drive->step_context);
+}
+
+/*
+ * Tell which signal holds us back: in shared memory always, as an event once
+ * a minute, and in the server's log if it has lasted for long.
+ */
+static void
+explain_signal(PgxcDrive *drive, int signal)
+{
+	PgxcReading *reading;
+	TimestampTz now = GetCurrentTimestamp();
+	bool		hard;
+
+	drive->live.throttle_signal = signal;
+	if (signal < 0)
+		return;
+
+	reading = &drive->signals.readings[signal];
+	hard = reading->level == PGXC_LEVEL_RED;
+	drive->live.throttle_value = reading->value;
+	drive->live.throttle_limit = hard ? pgxc_signal_hard[signal] : pgxc_signal_soft[signal];
+	snprintf(drive->live.wait_reason, PGXC_REASON_LEN, "%s by %s: %.1f %s (%s limit %g)%s%s",
+			 hard ? "stopped" : "slowed down", pgxc_signal_name(signal), reading->value,
+			 pgxc_signal_unit(signal), hard ? "hard" : "soft",
+			 drive->live.throttle_limit,
+			 reading->detail[0] ? ", " : "", reading->detail);
+
+	if (TimestampDifferenceExceeds(drive->signal_logged_at[signal], now, 60000))
+	{
+		drive->signal_logged_at[signal] = now;
+		log_throttle(drive, "throttle", drive->live.wait_reason);
+	}
+	if (drive->duty.red_s > STALLED_S && !drive->stall_logged)
+	{
+		drive->stall_logged = true;
+		log_throttle(drive, "stalled", drive->live.wait_reason);
+		ereport(LOG,
+				(errmsg("pgxc migration " INT64_FORMAT " has been stopped for 15 minutes",
+						drive->migration_id),
+				 errdetail("It is %s.", drive->live.wait_reason)));
+	}
+}
+
+static void
+sample(PgxcDrive *drive, const PgxcMigration *migration)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	double		elapsed_s = Min((now - drive->sampled_at) / 1000000.0, 1.0);
+	PgxcLevel	worst;
+	int			signal;
+
+	if (drive->sampled_at != 0 && elapsed_s * 1000 < SAMPLE_MS)
+		return;
+	if (drive->sampled_at == 0)
+		elapsed_s = 0;
+	drive->sampled_at = now;
+
+	worst = pgxc_signals_sample(&drive->signals, migration, &signal);
+	memcpy(drive->live.readings, drive->signals.readings, sizeof(drive->live.readings));
+	pgxc_duty_update(&drive->duty, worst, elapsed_s, migration->max_duty);
+	if (drive->duty.level != PGXC_LEVEL_RED)
+		drive->stall_logged = false;
+	drive->live.duty = drive->duty.duty;
+	if (signal >= 0 || drive->duty.level != PGXC_LEVEL_RED)
+	{
+		drive->live.wait_reason[0] = '\0';
+		explain_signal(drive, signal);
+	}
+}
+
+/* How long the caps of the migration want this worker to rest. */
+static double
+cap_delay_ms(PgxcDrive *drive, const PgxcMigration *migration, double elapsed_ms)
+{
+	double		share = 1.0 / migration->parallel_workers;
+	double		rows = pgxc_rate_delay_ms(drive->result.rows,
+										  migration->max_rows_per_second * share, elapsed_ms);
+	double		wal = pgxc_rate_delay_ms(drive->result.wal_bytes / 1024.0,
+										 migration->max_wal_rate * share, elapsed_ms);
+
+	if (rows <= 0 && wal <= 0)
+		return 0;
+	snprintf(drive->live.wait_reason, PGXC_REASON_LEN, "held to its cap: %s %d%s",
+			 wal > rows ? "max_wal_rate" : "max_rows_per_second",
+			 wal > rows ? migration->max_wal_rate : migration->max_rows_per_second,
+			 wal > rows ? " kB/s" : "");
+	return Max(rows, wal);
+}
+
+/*
+ * After a chunk, or a step that had to wait: account for it, and rest.
+ */
+void
+pgxc_drive_pace(PgxcDrive *drive, const PgxcMigration *migration, PgxcStep step)
+{
+	MemoryContext old = MemoryContextSwitchTo(drive->step_context);
+	TimestampTz now = GetCurrentTimestamp();
+	double		elapsed_ms = drive->paced_at == 0 ? drive->busy_ms
+		: (now - drive->paced_at) / 1000.0;
+	double		rest;
+
+	drive->paced_at = now;
+	update_rates(drive, elapsed_ms / 1000);
+
+	if (step == PGXC_STEP_CHUNK)
+	{
+		if (drive->sizer && drive->result.blocks > 0)
+			pgxc_sizer_update(drive->sizer, &drive->result, migration->target_chunk_ms);
+		drive->live.chunks++;
+		drive->live.rows_updated += drive->result.rows;
+		drive->live.wal_bytes += drive->result.wal_bytes;
+		drive->live.busy_ms += drive->busy_ms;
+		drive->live.chunk_ms = drive->live.chunks == 1 ? drive->busy_ms
+			: 0.9 * drive->live.chunk_ms + 0.1 * drive->busy_ms;
+	}
+
+	if (migration)
+		sample(drive, migration);
+	if (step == PGXC_STEP_WAIT || drive->duty.level == PGXC_LEVEL_RED)
+	{
+		drive->live.activity = PGXC_ACTIVITY_WAITING;
+		pgxc_drive_report(drive);
+		pgxc_drive_sleep(drive, Max(drive->wait_ms, drive->duty.level == PGXC_LEVEL_RED ? SAMPLE_MS : 1),
+						 drive->duty.level == PGXC_LEVEL_RED ? PGXC_WAIT_THROTTLE : PGXC_WAIT_RETRY);
+	}
+	else if (migration)
+	{
+		rest = cap_delay_ms(drive, migration, elapsed_ms);
+		rest = Max(rest, pgxc_rest_ms(drive->busy_ms, drive->duty.duty));
+		/* A chunk of a millisecond earns a rest too short to take. */
+		drive->rest_owed_ms += rest;
+		if (drive->rest_owed_ms >= 1)
+		{
+			pgxc_drive_report(drive);
+			pgxc_drive_sleep(drive, (int64) drive->rest_owed_ms, PGXC_WAIT_DUTY);
+			drive->rest_owed_ms = 0;
+		}
+	}
+	MemoryContextSwitchTo(old);
+}

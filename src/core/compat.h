@@ -1,0 +1,214 @@
+/*
+ * compat.h
+ *		Differences between the server versions that pgxc supports.
+ *
+ * This is the only file that knows version numbers.
+ */
+#ifndef PGXC_COMPAT_H
+#define PGXC_COMPAT_H
+
+#include "access/xact.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_publication.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "pgstat.h"
+#include "replication/slot.h"
+#include "utils/acl.h"
+#include "utils/backend_status.h"
+#include "utils/regproc.h"
+#include "utils/rel.h"
+#include "utils/wait_event.h"
+
+#if PG_VERSION_NUM < 150000
+#error "pgxc requires PostgreSQL 15 or later"
+#endif
+
+#if PG_VERSION_NUM >= 180000
+#define PGXC_MODULE_MAGIC \
+	PG_MODULE_MAGIC_EXT(.name = "pgxc", .version = PGXC_VERSION)
+#else
+#define PGXC_MODULE_MAGIC PG_MODULE_MAGIC
+#endif
+
+/* The waits that pg_stat_activity names, where the server can. */
+typedef enum PgxcWait
+{
+	PGXC_WAIT_LAUNCHER,
+	PGXC_WAIT_DUTY,
+	PGXC_WAIT_THROTTLE,
+	PGXC_WAIT_RETRY,
+	PGXC_WAIT_MIGRATION,
+	PGXC_WAIT_WORKER_STOP,
+	PGXC_NUM_WAITS
+} PgxcWait;
+
+/*
+ * Look up (and on first use register) a wait event.  Must not be called from
+ * _PG_init: the registry needs shared memory.
+ */
+static inline uint32
+pgxc_wait_event(PgxcWait wait)
+{
+#if PG_VERSION_NUM >= 170000
+	static uint32 events[PGXC_NUM_WAITS];
+	static const char *const names[PGXC_NUM_WAITS] = {
+		"PgxcLauncherMain", "PgxcDutySleep", "PgxcThrottle",
+		"PgxcRetryDelay", "PgxcMigrationWait", "PgxcWorkerStop"
+	};
+
+	if (events[wait] == 0)
+		events[wait] = WaitEventExtensionNew(names[wait]);
+	return events[wait];
+#else
+	(void) wait;
+	return PG_WAIT_EXTENSION;
+#endif
+}
+
+/* May userid act as the owner of this relation? */
+static inline bool
+pgxc_relation_ownercheck(Oid relid, Oid userid)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_ownercheck(RelationRelationId, relid, userid);
+#else
+	return pg_class_ownercheck(relid, userid);
+#endif
+}
+
+/* May userid act as the owner of this database? */
+static inline bool
+pgxc_database_ownercheck(Oid database, Oid userid)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_ownercheck(DatabaseRelationId, database, userid);
+#else
+	return pg_database_ownercheck(database, userid);
+#endif
+}
+
+/* The number of the file that holds the relation's main fork. */
+static inline Oid
+pgxc_relfilenumber(Relation rel)
+{
+#if PG_VERSION_NUM >= 160000
+	return rel->rd_locator.relNumber;
+#else
+	return rel->rd_node.relNode;
+#endif
+}
+
+/* The tablespace that holds the relation's main fork. */
+static inline Oid
+pgxc_relation_tablespace(Relation rel)
+{
+#if PG_VERSION_NUM >= 160000
+	return rel->rd_locator.spcOid;
+#else
+	return rel->rd_node.spcNode;
+#endif
+}
+
+/* The columns whose change keeps an update from being HOT. */
+static inline Bitmapset *
+pgxc_hot_blocking_attrs(Relation rel)
+{
+#if PG_VERSION_NUM >= 160000
+	return RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_HOT_BLOCKING);
+#else
+	return RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_ALL);
+#endif
+}
+
+static inline int64
+pgxc_requested_checkpoints(void)
+{
+	PgStat_CheckpointerStats *stats = pgstat_fetch_stat_checkpointer();
+
+#if PG_VERSION_NUM >= 170000
+	return stats->num_requested;
+#else
+	return stats->requested_checkpoints;
+#endif
+}
+
+static inline int64
+pgxc_stat_dead_tuples(PgStat_StatTabEntry *entry)
+{
+#if PG_VERSION_NUM >= 160000
+	return entry->dead_tuples;
+#else
+	return entry->n_dead_tuples;
+#endif
+}
+
+static inline int64
+pgxc_stat_live_tuples(PgStat_StatTabEntry *entry)
+{
+#if PG_VERSION_NUM >= 160000
+	return entry->live_tuples;
+#else
+	return entry->n_live_tuples;
+#endif
+}
+
+/* The status entry of one backend; index runs from 1. */
+static inline PgBackendStatus *
+pgxc_backend_status(int index)
+{
+#if PG_VERSION_NUM >= 160000
+	return &pgstat_get_local_beentry_by_index(index)->backendStatus;
+#else
+	return &pgstat_fetch_stat_local_beentry(index)->backendStatus;
+#endif
+}
+
+static inline bool
+pgxc_slot_invalidated(ReplicationSlot *slot)
+{
+#if PG_VERSION_NUM >= 160000
+	return slot->data.invalidated != RS_INVAL_NONE;
+#else
+	return slot->data.invalidated_at != InvalidXLogRecPtr;
+#endif
+}
+
+/* Is the relation in a publication that publishes updates? */
+static inline bool
+pgxc_publishes_updates(Relation rel)
+{
+	PublicationDesc desc;
+
+	RelationBuildPublicationDesc(rel, &desc);
+	return desc.pubactions.pubupdate;
+}
+
+/* Split a possibly qualified name; throws 42602 if it is none. */
+static inline List *
+pgxc_split_qualified_name(const char *name)
+{
+#if PG_VERSION_NUM >= 160000
+	return stringToQualifiedNameList(name, NULL);
+#else
+	return stringToQualifiedNameList(name);
+#endif
+}
+
+/* Does an UPDATE, as parsed, have a RETURNING list? */
+static inline bool
+pgxc_update_has_returning(UpdateStmt *stmt)
+{
+#if PG_VERSION_NUM >= 180000
+	return stmt->returningClause != NULL;
+#else
+	return stmt->returningList != NIL;
+#endif
+}
+
+#if PG_VERSION_NUM >= 170000
+#define PGXC_HAVE_TRANSACTION_TIMEOUT 1
+#endif
+
+#endif /* PGXC_COMPAT_H */

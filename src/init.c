@@ -1,0 +1,32 @@
+/*
+ * init.c
+ *		_PG_init: an ordered list.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+
+#include "backfill/chunk_statement.h"
+#include "backfill/database_hold.h"
+#include "backfill/launcher.h"
+#include "backfill/leaf_tables.h"
+#include "core/compat.h"
+#include "core/settings.h"
+#include "core/shared_state.h"
+#include "core/wakeup.h"
+
+PGXC_MODULE_MAGIC;
+
+extern PGDLLEXPORT void _PG_init(void);
+
+void
+_PG_init(void)
+{
+	pgxc_settings_init();
+	pgxc_shared_state_init();
+	pgxc_wakeup_init();
+	pgxc_leaf_tables_init();
+	pgxc_chunk_statement_init();
+	pgxc_database_hold_init();
+	pgxc_launcher_init();
+}

@@ -1,0 +1,178 @@
+/*
+ * control.c
+ *		pause, resume, retry and cancel.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+
+#include "core/extension.h"
+#include "core/migration_row.h"
+#include "core/sql_runner.h"
+#include "core/transition.h"
+
+/*
+ * What every verb does first: find the migration, check the caller, and keep
+ * chunks out until the transaction ends.
+ */
+static PgxcMigration *
+take_control(FunctionCallInfo fcinfo, const char *verb)
+{
+	PgxcMigration *migration;
+
+	pgxc_require_primary(psprintf("pgxc.%s()", verb));
+	migration = pgxc_migration_argument(fcinfo, 0);
+	pgxc_migration_check_owner(migration);
+	pgxc_migration_control_lock(migration->id, ExclusiveLock);
+
+	/* It may have changed while we waited for the chunk in progress. */
+	migration = pgxc_migration_load(migration->id);
+	if (migration == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("the migration was removed concurrently")));
+	return migration;
+}
+
+static void
+refuse(const PgxcMigration *migration, const char *verb, const char *hint)
+{
+	bool		open = strcmp(migration->phase, "migrate") == 0;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("cannot %s migration \"%s\", which is %s", verb, migration->name,
+					open ? pgxc_state_name(migration->state) : migration->phase),
+			 hint ? errhint("%s", hint) : 0));
+}
+
+static Datum
+state_result(PgxcState state)
+{
+	return PointerGetDatum(cstring_to_text(pgxc_state_name(state)));
+}
+
+/*
+ * Forget all that is known of blocks: a migration that came here in a dump
+ * starts from nothing.
+ */
+static void
+come_home(const PgxcMigration *migration)
+{
+	static PgxcStatement update = PGXC_SQL(
+		"UPDATE pgxc.migration SET home = $2, planned = false, step = 'update', round = 0 WHERE id = $1",
+		INT8OID, TEXTOID);
+	PgxcIdentity saved;
+	Datum		values[2];
+
+	if (pgxc_migration_is_home(migration))
+		return;
+	values[0] = Int64GetDatum(migration->id);
+	values[1] = CStringGetTextDatum(pgxc_home());
+	pgxc_sql_begin(&saved);
+	(void) pgxc_sql_execute(&update, values, NULL, SPI_OK_UPDATE);
+	pgxc_sql_end(&saved);
+}
+
+static void
+recheck_row_errors(int64 id)
+{
+	static PgxcStatement update = PGXC_SQL(
+		"UPDATE pgxc.row_error SET recheck = true WHERE migration_id = $1",
+		INT8OID);
+	PgxcIdentity saved;
+	Datum		value = Int64GetDatum(id);
+
+	pgxc_sql_begin(&saved);
+	(void) pgxc_sql_execute(&update, &value, NULL, SPI_OK_UPDATE);
+	pgxc_sql_end(&saved);
+}
+
+/* A stripe that crashed its worker gets another chance, too. */
+static void
+forget_attempts(int64 id)
+{
+	static PgxcStatement update = PGXC_SQL(
+		"UPDATE pgxc.stripe SET attempts = 0 WHERE migration_id = $1",
+		INT8OID);
+	PgxcIdentity saved;
+	Datum		value = Int64GetDatum(id);
+
+	pgxc_sql_begin(&saved);
+	(void) pgxc_sql_execute(&update, &value, NULL, SPI_OK_UPDATE);
+	pgxc_sql_end(&saved);
+}
+
+PG_FUNCTION_INFO_V1(pgxc_pause);
+PG_FUNCTION_INFO_V1(pgxc_resume);
+PG_FUNCTION_INFO_V1(pgxc_retry);
+PG_FUNCTION_INFO_V1(pgxc_cancel);
+
+/* pause(migration) returns text */
+Datum
+pgxc_pause(PG_FUNCTION_ARGS)
+{
+	PgxcMigration *migration = take_control(fcinfo, "pause");
+
+	if (migration->state != PGXC_STATE_PAUSED &&
+		!pgxc_transition(migration->id, PGXC_STATE_PAUSED, NULL, "paused by pgxc.pause()"))
+		refuse(migration, "pause", NULL);
+	return state_result(PGXC_STATE_PAUSED);
+}
+
+/* resume(migration) returns text */
+Datum
+pgxc_resume(PG_FUNCTION_ARGS)
+{
+	PgxcMigration *migration = take_control(fcinfo, "resume");
+	bool		foreign = !pgxc_migration_is_home(migration);
+
+	if (migration->state == PGXC_STATE_QUEUED && !foreign)
+		return state_result(PGXC_STATE_QUEUED);
+
+	if (foreign && migration->state != PGXC_STATE_PAUSED)
+		(void) pgxc_transition(migration->id, PGXC_STATE_PAUSED, NULL,
+							   "restored from a dump or copied with its database");
+	else if (migration->state != PGXC_STATE_PAUSED)
+		refuse(migration, "resume",
+			   migration->state == PGXC_STATE_ATTENTION || migration->state == PGXC_STATE_FAILED
+			   ? "Mend the cause and use pgxc.retry()." : NULL);
+	come_home(migration);
+	if (!pgxc_transition(migration->id, PGXC_STATE_QUEUED, NULL, "resumed by pgxc.resume()"))
+		refuse(migration, "resume", NULL);
+	return state_result(PGXC_STATE_QUEUED);
+}
+
+/* retry(migration) returns text */
+Datum
+pgxc_retry(PG_FUNCTION_ARGS)
+{
+	PgxcMigration *migration = take_control(fcinfo, "retry");
+
+	if (migration->state != PGXC_STATE_ATTENTION &&
+		migration->state != PGXC_STATE_FAILED &&
+		migration->state != PGXC_STATE_BLOCKED)
+		refuse(migration, "retry",
+			   migration->state == PGXC_STATE_PAUSED ? "Use pgxc.resume()." : NULL);
+
+	recheck_row_errors(migration->id);
+	forget_attempts(migration->id);
+	come_home(migration);
+	if (!pgxc_transition(migration->id, PGXC_STATE_QUEUED, NULL, "retried by pgxc.retry()"))
+		refuse(migration, "retry", NULL);
+	return state_result(PGXC_STATE_QUEUED);
+}
+
+/* cancel(migration) returns text */
+Datum
+pgxc_cancel(PG_FUNCTION_ARGS)
+{
+	PgxcMigration *migration = take_control(fcinfo, "cancel");
+
+	if (!pgxc_transition(migration->id, PGXC_STATE_FINISHED, "cancelled",
+						 "cancelled by pgxc.cancel(); rows that were updated stay updated"))
+		refuse(migration, "cancel", NULL);
+	return state_result(PGXC_STATE_FINISHED);
+}
