@@ -556,7 +556,8 @@ pgxc_in_pass(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("number of passes must be at least 1")));
 
-	pass = ItemPointerGetOffsetNumberNoCheck(tid) % passes;
+	/* Offsets begin at 1: so no later pass has more rows than the first. */
+	pass = (ItemPointerGetOffsetNumberNoCheck(tid) - 1) % passes;
 	if (pass < PG_GETARG_INT32(2) || pass > PG_GETARG_INT32(3))
 		PG_RETURN_BOOL(false);
 

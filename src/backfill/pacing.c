@@ -68,7 +68,8 @@ pgxc_sizer_update(PgxcSizer *sizer, const PgxcChunkResult *chunk,
 		sizer->ms = MEMORY * sizer->ms + Max(chunk->ms, 0.001);
 		next = target_ms * sizer->blocks / sizer->ms;
 		next = Max(next, before * 0.5);
-		next = Min(next, before * 1.25 + 1);
+		/* A chunk may have been cut short by the end of its window. */
+		next = Min(next, Max(before, sizer->next) * 1.25 + 1);
 	}
 
 	if (chunk->rows > MAX_ROWS)

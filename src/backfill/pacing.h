@@ -9,7 +9,7 @@
 
 #define PGXC_MIN_DUTY 0.02
 #define PGXC_RESUME_DUTY 0.1	/* after red */
-#define PGXC_DEFAULT_PASSES 8
+#define PGXC_DEFAULT_PASSES 20
 #define PGXC_MIN_WINDOW 512		/* blocks */
 
 /* What one chunk did. */

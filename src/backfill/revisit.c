@@ -136,7 +136,7 @@ take_range(int64 migration_id, RevisitRange *range, int64 *wait_ms)
 		INT8OID);
 	static PgxcStatement next_due = PGXC_SQL(
 		"SELECT greatest(extract(epoch FROM min(not_before) - clock_timestamp()) * 1000, 10)::bigint"
-		" FROM pgxc.revisit WHERE migration_id = $1",
+		" FROM pgxc.revisit WHERE migration_id = $1 HAVING count(*) > 0",
 		INT8OID);
 	PgxcIdentity saved;
 	Datum		value = Int64GetDatum(migration_id);
@@ -155,8 +155,9 @@ take_range(int64 migration_id, RevisitRange *range, int64 *wait_ms)
 	}
 	else
 	{
-		(void) pgxc_sql_execute(&next_due, &value, NULL, SPI_OK_SELECT);
-		*wait_ms = pgxc_sql_int64(0, 1);
+		*wait_ms = 0;
+		if (pgxc_sql_execute(&next_due, &value, NULL, SPI_OK_SELECT) == 1)
+			*wait_ms = pgxc_sql_int64(0, 1);
 	}
 	pgxc_sql_end(&saved);
 	return found;

@@ -40,7 +40,7 @@ static const struct
 	{ "parallel_workers", 1, 16, false },
 	{ "max_rows_per_second", 1, 1e9, true },
 	{ "max_wal_rate", 1, 1e9, true },
-	{ "passes", 1, 16, true },
+	{ "passes", 1, 64, true },
 	{ "max_row_errors", 0, 1e15, false },
 	{ "throttle_function", 0, 0, true },
 };
