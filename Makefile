@@ -56,3 +56,6 @@ EXTRA_CLEAN = pgxc.conf tmp_check tmp_check_iso
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
+
+# PGXS knows no dependencies on headers.
+$(OBJS): $(wildcard src/*/*.h) pgxc.control

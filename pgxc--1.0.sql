@@ -48,6 +48,7 @@ CREATE TABLE pgxc.migration (
 	round integer NOT NULL DEFAULT 0,
 	verify_started_at timestamptz,
 	blocked_tries integer NOT NULL DEFAULT 0,
+	starts integer NOT NULL DEFAULT 0,
 	retry_at timestamptz,
 	last_error_code text,
 	last_error text,

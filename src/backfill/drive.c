@@ -96,16 +96,19 @@ plan_migration(const PgxcMigration *migration)
 	return PGXC_STEP_AGAIN;
 }
 
+/*
+ * It works: what was counted of failures is over.
+ */
 static void
-forget_blocked_tries(const PgxcMigration *migration)
+forget_failures(const PgxcMigration *migration)
 {
 	static PgxcStatement update = PGXC_SQL(
-		"UPDATE pgxc.migration SET blocked_tries = 0 WHERE id = $1",
+		"UPDATE pgxc.migration SET blocked_tries = 0, starts = 0 WHERE id = $1",
 		INT8OID);
 	PgxcIdentity saved;
 	Datum		value = Int64GetDatum(migration->id);
 
-	if (migration->blocked_tries == 0)
+	if (migration->blocked_tries == 0 && migration->starts == 0)
 		return;
 	pgxc_sql_begin(&saved);
 	(void) pgxc_sql_execute(&update, &value, NULL, SPI_OK_UPDATE);
@@ -142,6 +145,7 @@ do_step(PgxcDrive *drive, PgxcMigration **migration_out)
 	/* Nothing is done while a hard limit is exceeded, but looking here. */
 	if (drive->duty.level == PGXC_LEVEL_RED)
 	{
+		forget_failures(migration);
 		drive->wait_ms = 250;
 		return PGXC_STEP_WAIT;
 	}
@@ -157,7 +161,7 @@ do_step(PgxcDrive *drive, PgxcMigration **migration_out)
 			step = pgxc_chunk_step(drive, migration);
 	}
 	if (step == PGXC_STEP_CHUNK)
-		forget_blocked_tries(migration);
+		forget_failures(migration);
 	return step;
 }
 
@@ -185,7 +189,7 @@ step_committed(PgxcDrive *drive, const PgxcMigration *migration, PgxcStep step,
 	}
 
 	drive->unflushed_ms += drive->busy_ms;
-	if (drive->unflushed_ms >= migration->target_chunk_ms)
+	if (drive->unflushed_ms >= drive->target_ms)
 	{
 		XLogFlush(XactLastCommitEnd);
 		drive->unflushed_ms = 0;

@@ -64,6 +64,7 @@ typedef struct PgxcDrive
 	PgxcSizer	verify_sizer;
 	PgxcDuty	duty;
 	PgxcSignals signals;
+	double		target_ms;		/* of a chunk, for the company that we are in */
 	PgxcSizer  *sizer;			/* the one that the last chunk used */
 	PgxcChunkResult result;		/* of the last chunk, for its sizer */
 	double		busy_ms;		/* of the last step, seeking included */

@@ -141,6 +141,12 @@ explain_signal(PgxcDrive *drive, int signal)
 	}
 }
 
+static double
+active_per_core(const PgxcDrive *drive)
+{
+	return drive->signals.readings[PGXC_SIGNAL_ACTIVE_SESSIONS].value;
+}
+
 static void
 sample(PgxcDrive *drive, const PgxcMigration *migration)
 {
@@ -160,7 +166,9 @@ sample(PgxcDrive *drive, const PgxcMigration *migration)
 	pgxc_duty_update(&drive->duty, worst, elapsed_s, migration->max_duty);
 	if (drive->duty.level != PGXC_LEVEL_RED)
 		drive->stall_logged = false;
-	drive->live.duty = drive->duty.duty;
+	drive->live.duty = Min(drive->duty.duty,
+						   pgxc_duty_ceiling(migration->max_duty, active_per_core(drive),
+											 pgxc_signal_soft[PGXC_SIGNAL_ACTIVE_SESSIONS] > 0));
 	if (signal >= 0 || drive->duty.level != PGXC_LEVEL_RED)
 	{
 		drive->live.wait_reason[0] = '\0';
@@ -202,10 +210,13 @@ pgxc_drive_pace(PgxcDrive *drive, const PgxcMigration *migration, PgxcStep step)
 	drive->paced_at = now;
 	update_rates(drive, elapsed_ms / 1000);
 
+	if (migration)
+		drive->target_ms = pgxc_chunk_target_ms(migration->target_chunk_ms, active_per_core(drive));
+
 	if (step == PGXC_STEP_CHUNK)
 	{
 		if (drive->sizer && drive->result.blocks > 0)
-			pgxc_sizer_update(drive->sizer, &drive->result, migration->target_chunk_ms);
+			pgxc_sizer_update(drive->sizer, &drive->result, drive->target_ms);
 		drive->live.chunks++;
 		drive->live.rows_updated += drive->result.rows;
 		drive->live.wal_bytes += drive->result.wal_bytes;
@@ -226,7 +237,7 @@ pgxc_drive_pace(PgxcDrive *drive, const PgxcMigration *migration, PgxcStep step)
 	else if (migration)
 	{
 		rest = cap_delay_ms(drive, migration, elapsed_ms);
-		rest = Max(rest, pgxc_rest_ms(drive->busy_ms, drive->duty.duty));
+		rest = Max(rest, pgxc_rest_ms(drive->busy_ms, drive->live.duty));
 		/* A chunk of a millisecond earns a rest too short to take. */
 		drive->rest_owed_ms += rest;
 		if (drive->rest_owed_ms >= 1)

@@ -56,7 +56,11 @@ pgxc_sample_active_sessions(PgxcSignals *signals,
 			(status->st_state == STATE_RUNNING || status->st_state == STATE_FASTPATH))
 			active++;
 	}
-	reading->value = 0.75 * reading->value + 0.25 * active / core_count();
+	/* The first sample has no past. */
+	if (signals->active_samples++ == 0)
+		reading->value = (double) active / core_count();
+	else
+		reading->value = 0.75 * reading->value + 0.25 * active / core_count();
 	return true;
 }
 

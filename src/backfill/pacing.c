@@ -25,6 +25,9 @@
 #define GROWTH 0.05				/* of duty, per second of green */
 #define SOFT_DWELL 3.0			/* s of quiet before the duty grows again */
 #define HARD_DWELL 10.0			/* s of quiet before work resumes after red */
+#define COMPANY 0.1				/* active sessions a core that halve the duty */
+#define ALONE 0.02				/* and up to which chunks may be long */
+#define MIN_TARGET_MS 1.0		/* of a chunk, with somebody to disturb */
 
 void
 pgxc_sizer_init(PgxcSizer *sizer)
@@ -39,8 +42,8 @@ pgxc_sizer_init(PgxcSizer *sizer)
  *
  * The estimate is a ratio of two decaying sums, so that a long chunk weighs
  * more than a short one.  A chunk grows by a quarter at most and shrinks by
- * half at most; one that took three times the target halves it at once and is
- * not believed further back.  An empty range is free: the next may be four
+ * half at most; but one that took three times the target (or whose target was
+ * lowered since) cuts it at once, and nothing older is believed.  An empty range is free: the next may be four
  * times as long.
  */
 void
@@ -60,7 +63,7 @@ pgxc_sizer_update(PgxcSizer *sizer, const PgxcChunkResult *chunk,
 	{
 		sizer->blocks = chunk->blocks;
 		sizer->ms = chunk->ms;
-		next = before / 2;
+		next = Min(before / 2, target_ms * before / chunk->ms);
 	}
 	else
 	{
@@ -152,6 +155,32 @@ pgxc_duty_update(PgxcDuty *duty, PgxcLevel worst, double elapsed_s,
 	duty->duty = Max(PGXC_MIN_DUTY, Min(duty->duty, max_duty));
 }
 
+/*
+ * The share of the time that is left to us when so many sessions are active.
+ * It falls steeply at first: what a session feels does not depend on how many
+ * others there are.  follow = false: somebody switched that signal off.
+ */
+double
+pgxc_duty_ceiling(double max_duty, double active_per_core, bool follow)
+{
+	if (!follow)
+		return max_duty;
+	return Max(PGXC_MIN_DUTY, max_duty / (1 + active_per_core / COMPANY));
+}
+
+/*
+ * How long a chunk should take.  What the application feels of a chunk is
+ * mostly its WAL, which the next COMMIT of anybody must wait for: many small
+ * chunks at the same duty disturb less than few large ones (bench/RESULTS.md).
+ * Large ones are cheaper; so they are for when nobody is there.
+ */
+double
+pgxc_chunk_target_ms(double target_ms, double active_per_core)
+{
+	return Max(Min(target_ms, MIN_TARGET_MS),
+			   target_ms * (1 - active_per_core / ALONE));
+}
+
 /* How long to rest after busy_ms of work, at most 5 s. */
 double
 pgxc_rest_ms(double busy_ms, double duty)
@@ -241,6 +270,8 @@ PG_FUNCTION_INFO_V1(pgxc_test_level);
 PG_FUNCTION_INFO_V1(pgxc_test_passes);
 PG_FUNCTION_INFO_V1(pgxc_test_window);
 PG_FUNCTION_INFO_V1(pgxc_test_delay);
+PG_FUNCTION_INFO_V1(pgxc_test_ceiling);
+PG_FUNCTION_INFO_V1(pgxc_test_target);
 
 /*
  * pgxc_test_sizer(ms float8[], rows bigint[], wal bigint[], waiters boolean,
@@ -347,4 +378,19 @@ pgxc_test_delay(PG_FUNCTION_ARGS)
 						 pgxc_rate_delay_ms(PG_GETARG_FLOAT8(2),
 											PG_GETARG_FLOAT8(3),
 											PG_GETARG_FLOAT8(4))));
+}
+
+/* pgxc_test_ceiling(max_duty, active_per_core float8, follow boolean) */
+Datum
+pgxc_test_ceiling(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_FLOAT8(pgxc_duty_ceiling(PG_GETARG_FLOAT8(0), PG_GETARG_FLOAT8(1),
+									   PG_GETARG_BOOL(2)));
+}
+
+/* pgxc_test_target(target_ms, active_per_core float8) */
+Datum
+pgxc_test_target(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_FLOAT8(pgxc_chunk_target_ms(PG_GETARG_FLOAT8(0), PG_GETARG_FLOAT8(1)));
 }

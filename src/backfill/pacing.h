@@ -48,6 +48,9 @@ extern void pgxc_sizer_update(PgxcSizer *sizer, const PgxcChunkResult *chunk,
 extern void pgxc_duty_init(PgxcDuty *duty, double max_duty);
 extern void pgxc_duty_update(PgxcDuty *duty, PgxcLevel worst, double elapsed_s,
 							 double max_duty);
+extern double pgxc_duty_ceiling(double max_duty, double active_per_core,
+								bool follow);
+extern double pgxc_chunk_target_ms(double target_ms, double active_per_core);
 extern double pgxc_rest_ms(double busy_ms, double duty);
 extern double pgxc_rate_delay_ms(double amount, double per_second,
 								 double elapsed_ms);

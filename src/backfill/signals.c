@@ -89,7 +89,8 @@ pgxc_signals_sample(PgxcSignals *signals, const PgxcMigration *migration,
 		double		soft = pgxc_signal_soft[i];
 		double		hard = pgxc_signal_hard[i];
 
-		if (soft <= 0 && hard <= 0)
+		/* Active sessions pace us even without a limit. */
+		if (soft <= 0 && hard <= 0 && i != PGXC_SIGNAL_ACTIVE_SESSIONS)
 		{
 			reading->level = PGXC_LEVEL_OFF;
 			continue;

@@ -25,6 +25,8 @@ typedef struct PgxcSignals
 	PgxcReading readings[PGXC_NUM_SIGNALS];
 	TimestampTz sampled_at[PGXC_NUM_SIGNALS];
 
+	int64		active_samples;
+
 	/* cpu_wait: sums over the last chunks */
 	int			schedstat_fd;	/* -1: not there */
 	double		chunk_delay_ms; /* at the beginning of the chunk */

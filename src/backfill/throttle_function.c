@@ -75,11 +75,10 @@ pgxc_sample_throttle_function(PgxcSignals *signals,
 							  const PgxcMigration *migration,
 							  PgxcReading *reading)
 {
-	const char *name = migration->throttle_function;
+	const char *const name = migration->throttle_function ? migration->throttle_function
+		: pgxc_throttle_function;
 	MemoryContext caller = CurrentMemoryContext;
 
-	if (name == NULL)
-		name = pgxc_throttle_function;
 	if (name == NULL || name[0] == '\0')
 		return false;
 

@@ -33,6 +33,8 @@
 #include "core/sql_runner.h"
 #include "core/transition.h"
 
+#define MAX_STARTS 5			/* without a chunk, before a person is asked */
+
 static PgxcSlot *my_slot = NULL;
 static volatile sig_atomic_t got_sigterm = false;
 
@@ -167,6 +169,10 @@ workers_on(int64 migration_id)
 static int64
 pick_migration(bool *more)
 {
+	static PgxcStatement count_start = PGXC_SQL(
+		"UPDATE pgxc.migration SET starts = starts + 1 WHERE id = $1"
+		" RETURNING starts - parallel_workers",
+		INT8OID);
 	static PgxcStatement find = PGXC_SQL(
 		"SELECT m.id, m.parallel_workers, m.state FROM pgxc.migration m"
 		" WHERE m.phase = 'migrate'"
@@ -177,6 +183,7 @@ pick_migration(bool *more)
 	PgxcIdentity saved;
 	int64		picked = 0;
 	bool		start = false;
+	bool		crashing = false;
 	uint64		n;
 
 	*more = false;
@@ -197,8 +204,23 @@ pick_migration(bool *more)
 		if (wanted > 0)
 			*more = true;
 	}
+	if (picked != 0)
+	{
+		bool		isnull;
+		Datum		value = Int64GetDatum(picked);
+
+		(void) pgxc_sql_execute(&count_start, &value, NULL, SPI_OK_UPDATE_RETURNING);
+		crashing = DatumGetInt32(pgxc_sql_value(0, 1, &isnull)) >= MAX_STARTS;
+	}
 	pgxc_sql_end(&saved);
 
+	/* A crash leaves no error, only a start that was followed by no chunk. */
+	if (crashing)
+	{
+		(void) pgxc_transition(picked, PGXC_STATE_ATTENTION, NULL,
+							   "its worker was started again and again, and ended each time before it had finished a chunk: see the server's log");
+		return 0;
+	}
 	if (start && !pgxc_transition(picked, PGXC_STATE_RUNNING, NULL, NULL))
 		return 0;
 	return picked;

@@ -44,7 +44,8 @@ enum
 	COL_STEP,
 	COL_PLANNED,
 	COL_ROUND,
-	COL_BLOCKED_TRIES
+	COL_BLOCKED_TRIES,
+	COL_STARTS
 };
 
 static char *
@@ -116,6 +117,7 @@ read_row(void)
 	m->planned = DatumGetBool(pgxc_sql_value(0, COL_PLANNED, &isnull));
 	m->round = int_column(COL_ROUND, 0);
 	m->blocked_tries = int_column(COL_BLOCKED_TRIES, 0);
+	m->starts = int_column(COL_STARTS, 0);
 	return m;
 }
 
@@ -123,7 +125,7 @@ read_row(void)
 	"SELECT id, name, relation::oid, relation_name, owner, home, columns, expressions," \
 	" predicate, settings, target_chunk_ms, max_duty, parallel_workers," \
 	" max_rows_per_second, max_wal_rate, passes, max_row_errors," \
-	" throttle_function, phase, state, step, planned, round, blocked_tries" \
+	" throttle_function, phase, state, step, planned, round, blocked_tries, starts" \
 	" FROM pgxc.migration "
 
 /*

@@ -38,6 +38,7 @@ typedef struct PgxcMigration
 	bool		planned;
 	int			round;
 	int			blocked_tries;
+	int			starts;			/* of workers, since a chunk succeeded */
 } PgxcMigration;
 
 extern PgxcMigration *pgxc_migration_load(int64 id);

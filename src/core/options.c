@@ -35,7 +35,7 @@ static const struct
 	double		max;
 	bool		zero_resets;	/* in alter_migration, and means none */
 } option_table[PGXC_NUM_OPTIONS] = {
-	{ "target_chunk_ms", 10, 2000, true },
+	{ "target_chunk_ms", 1, 2000, true },
 	{ "max_duty", 0.02, 1, true },
 	{ "parallel_workers", 1, 16, false },
 	{ "max_rows_per_second", 1, 1e9, true },

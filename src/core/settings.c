@@ -40,7 +40,7 @@ typedef struct SignalSetting
 static const SignalSetting signal_settings[] = {
 	{ PGXC_SIGNAL_ACTIVE_SESSIONS, "pgxc.active_sessions_soft", "pgxc.active_sessions_hard", 1.5, 0, "active client sessions for each core" },
 	{ PGXC_SIGNAL_ARCHIVE_BACKLOG, "pgxc.archive_backlog_soft", "pgxc.archive_backlog_hard", 16, 42, "WAL segments waiting to be archived" },
-	{ PGXC_SIGNAL_CPU_WAIT, "pgxc.cpu_wait_soft", "pgxc.cpu_wait_hard", 20, 0, "percent of its working time that a worker waited for a CPU" },
+	{ PGXC_SIGNAL_CPU_WAIT, "pgxc.cpu_wait_soft", "pgxc.cpu_wait_hard", 60, 0, "percent of its working time that a worker waited for a CPU" },
 	{ PGXC_SIGNAL_DEAD_TUPLES, "pgxc.dead_tuples_soft", "pgxc.dead_tuples_hard", 40, 0, "dead tuples that vacuum could remove, percent of the live ones" },
 	{ PGXC_SIGNAL_DISK_FREE, "pgxc.disk_free_soft", "pgxc.disk_free_hard", 10, 5, "percent of the disk that is free" },
 	{ PGXC_SIGNAL_HORIZON_AGE, "pgxc.horizon_age_soft", "pgxc.horizon_age_hard", 300, 0, "seconds that an old snapshot has held back vacuum" },

@@ -90,12 +90,13 @@ recheck_row_errors(int64 id)
 	pgxc_sql_end(&saved);
 }
 
-/* A stripe that crashed its worker gets another chance, too. */
+/* What crashed its worker gets another chance, too. */
 static void
 forget_attempts(int64 id)
 {
 	static PgxcStatement update = PGXC_SQL(
-		"UPDATE pgxc.stripe SET attempts = 0 WHERE migration_id = $1",
+		"WITH m AS (UPDATE pgxc.migration SET starts = 0 WHERE id = $1)"
+		" UPDATE pgxc.stripe SET attempts = 0 WHERE migration_id = $1",
 		INT8OID);
 	PgxcIdentity saved;
 	Datum		value = Int64GetDatum(id);
