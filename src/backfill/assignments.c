@@ -35,8 +35,8 @@ typedef struct GivenText
 {
 	const char *prefix;
 	const char *text;
-	const char *argument;		/* the name of the caller's argument */
-	char	   *sql;
+	const char *argument; /* the name of the caller's argument */
+	char *sql;
 } GivenText;
 
 /*
@@ -45,8 +45,8 @@ typedef struct GivenText
 static void
 transpose_error_position(void *arg)
 {
-	GivenText  *given = (GivenText *) arg;
-	int			position = geterrposition();
+	GivenText *given = (GivenText *) arg;
+	int position = geterrposition();
 
 	if (position > 0)
 	{
@@ -73,7 +73,7 @@ given_errposition(const GivenText *given, int location)
 static RawStmt *
 parse_given(GivenText *given)
 {
-	List	   *statements;
+	List *statements;
 
 	/* A comment at the end must not swallow anything: end the line. */
 	given->sql = psprintf("%s%s\n", given->prefix, given->text);
@@ -82,9 +82,10 @@ parse_given(GivenText *given)
 	if (list_length(statements) != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
-				 errmsg("%s must not contain several statements", given->argument),
-				 given_errposition(given,
-								   lsecond_node(RawStmt, statements)->stmt_location)));
+				 errmsg("%s must not contain several statements",
+						given->argument),
+				 given_errposition(
+					 given, lsecond_node(RawStmt, statements)->stmt_location)));
 	return linitial_node(RawStmt, statements);
 }
 
@@ -94,17 +95,19 @@ refuse_clause(const GivenText *given, bool present, const char *clause)
 	if (present)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
-				 errmsg("%s must not have a %s clause", given->argument, clause),
-				 strcmp(clause, "WHERE") == 0 ?
-				 errhint("Pass the condition as the argument predicate.") : 0));
+				 errmsg("%s must not have a %s clause", given->argument,
+						clause),
+				 strcmp(clause, "WHERE") == 0
+					 ? errhint("Pass the condition as the argument predicate.")
+					 : 0));
 }
 
 typedef struct ForbiddenContext
 {
-	List	   *family;			/* the table, its ancestors and descendants */
-	bool		same_table;
-	bool		changes_with_time;
-	bool		multi_assignment;
+	List *family; /* the table, its ancestors and descendants */
+	bool same_table;
+	bool changes_with_time;
+	bool multi_assignment;
 } ForbiddenContext;
 
 static bool
@@ -114,9 +117,9 @@ forbidden_walker(Node *node, ForbiddenContext *context)
 		return false;
 	if (IsA(node, Query))
 	{
-		ListCell   *lc;
+		ListCell *lc;
 
-		foreach(lc, ((Query *) node)->rtable)
+		foreach (lc, ((Query *) node)->rtable)
 		{
 			RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
 
@@ -147,7 +150,7 @@ forbidden_walker(Node *node, ForbiddenContext *context)
 	}
 	if (IsA(node, FuncExpr))
 	{
-		Oid			funcid = ((FuncExpr *) node)->funcid;
+		Oid funcid = ((FuncExpr *) node)->funcid;
 
 		if (funcid == F_NOW || funcid == F_TRANSACTION_TIMESTAMP ||
 			funcid == F_STATEMENT_TIMESTAMP)
@@ -175,20 +178,24 @@ check_expression(const GivenText *given, Node *expr, List *family,
 				 errmsg("cannot assign several columns from one subquery"),
 				 errhint("Write one assignment for each column.")));
 	if (context.same_table)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("%s must not have a subquery on the same table", what),
-				 errdetail("Other chunks change the table while the subquery reads it."),
-				 given_errposition(given, exprLocation(expr))));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("%s must not have a subquery on the same table", what),
+			 errdetail(
+				 "Other chunks change the table while the subquery reads it."),
+			 given_errposition(given, exprLocation(expr))));
 	if (has_predicate)
 		return;
 	if (contain_volatile_functions(expr) || context.changes_with_time)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("%s gives another value each time it is evaluated", what),
-				 errdetail("pgxc cannot tell from it which rows are done."),
-				 errhint("Pass a predicate that is false once a row is updated, such as '<column> IS NULL'."),
-				 given_errposition(given, exprLocation(expr))));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("%s gives another value each time it is evaluated", what),
+			 errdetail("pgxc cannot tell from it which rows are done."),
+			 errhint(
+				 "Pass a predicate that is false once a row is updated, such as '<column> IS NULL'."),
+			 given_errposition(given, exprLocation(expr))));
 }
 
 /*
@@ -202,13 +209,16 @@ check_column(Relation rel, AttrNumber attnum)
 	if (att->attgenerated)
 		ereport(ERROR,
 				(errcode(ERRCODE_GENERATED_ALWAYS),
-				 errmsg("cannot assign generated column \"%s\"", NameStr(att->attname)),
+				 errmsg("cannot assign generated column \"%s\"",
+						NameStr(att->attname)),
 				 errhint("Assign the columns that it is generated from.")));
 	if (att->attidentity)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot assign identity column \"%s\"", NameStr(att->attname)),
-				 errhint("Drop the identity first, or assign another column.")));
+				 errmsg("cannot assign identity column \"%s\"",
+						NameStr(att->attname)),
+				 errhint(
+					 "Drop the identity first, or assign another column.")));
 }
 
 /* The expression that SET ... = DEFAULT stands for. */
@@ -216,7 +226,7 @@ static Node *
 default_expression(Relation rel, AttrNumber attnum)
 {
 	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), attnum - 1);
-	Node	   *expr = build_column_default(rel, attnum);
+	Node *expr = build_column_default(rel, attnum);
 
 	if (expr == NULL)
 		expr = (Node *) makeNullConst(att->atttypid, att->atttypmod,
@@ -228,34 +238,34 @@ static void
 analyze_assignments(PgxcAssignments *result, Relation rel, List *family,
 					GivenText *given, bool has_predicate, List *context)
 {
-	RawStmt    *raw = parse_given(given);
+	RawStmt *raw = parse_given(given);
 	UpdateStmt *stmt = castNode(UpdateStmt, raw->stmt);
-	Query	   *query;
-	ListCell   *lc;
+	Query *query;
+	ListCell *lc;
 
 	refuse_clause(given, stmt->whereClause != NULL, "WHERE");
 	refuse_clause(given, stmt->fromClause != NIL, "FROM");
 	refuse_clause(given, pgxc_update_has_returning(stmt), "RETURNING");
-	foreach(lc, stmt->targetList)
+	foreach (lc, stmt->targetList)
 	{
-		ResTarget  *target = lfirst_node(ResTarget, lc);
+		ResTarget *target = lfirst_node(ResTarget, lc);
 
 		if (target->indirection != NIL)
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("cannot assign a part of column \"%s\"", target->name),
-					 errhint("Assign the whole column."),
-					 given_errposition(given, target->location)));
+			ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+							errmsg("cannot assign a part of column \"%s\"",
+								   target->name),
+							errhint("Assign the whole column."),
+							given_errposition(given, target->location)));
 	}
 
 	query = parse_analyze_fixedparams(raw, given->sql, NULL, 0, NULL);
 
-	foreach(lc, query->targetList)
+	foreach (lc, query->targetList)
 	{
 		TargetEntry *tle = lfirst_node(TargetEntry, lc);
-		Node	   *expr = (Node *) tle->expr;
-		int			member = tle->resno - FirstLowInvalidHeapAttributeNumber;
-		char	   *name;
+		Node *expr = (Node *) tle->expr;
+		int member = tle->resno - FirstLowInvalidHeapAttributeNumber;
+		char *name;
 		PgxcIdentity saved;
 
 		if (tle->resjunk)
@@ -286,24 +296,24 @@ static void
 analyze_predicate(PgxcAssignments *result, List *family, GivenText *given,
 				  List *context)
 {
-	RawStmt    *raw = parse_given(given);
+	RawStmt *raw = parse_given(given);
 	SelectStmt *stmt = castNode(SelectStmt, raw->stmt);
-	Query	   *query;
+	Query *query;
 	PgxcIdentity saved;
 
 	if (stmt->op != SETOP_NONE || stmt->groupClause || stmt->havingClause ||
 		stmt->windowClause || stmt->sortClause || stmt->limitCount ||
 		stmt->limitOffset || stmt->lockingClause)
-		ereport(ERROR,
-				(errcode(ERRCODE_SYNTAX_ERROR),
-				 errmsg("%s must be a condition and nothing else", given->argument)));
+		ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR),
+						errmsg("%s must be a condition and nothing else",
+							   given->argument)));
 
 	query = parse_analyze_fixedparams(raw, given->sql, NULL, 0, NULL);
 	check_expression(given, query->jointree->quals, family, false, "predicate");
 
 	pgxc_identity_push(&saved, GetUserId(), 0);
-	result->predicate = deparse_expression(query->jointree->quals, context,
-										   true, false);
+	result->predicate =
+		deparse_expression(query->jointree->quals, context, true, false);
 	pgxc_identity_pop(&saved);
 }
 
@@ -322,12 +332,12 @@ pgxc_assignments_analyze(Relation rel, List *family, const char *assignments,
 						 const char *predicate)
 {
 	PgxcAssignments *result = palloc0(sizeof(PgxcAssignments));
-	char	   *table = quote_qualified_identifier(
-		get_namespace_name(RelationGetNamespace(rel)),
-		RelationGetRelationName(rel));
-	List	   *context = deparse_context_for("t", RelationGetRelid(rel));
+	char *table = quote_qualified_identifier(get_namespace_name(
+												 RelationGetNamespace(rel)),
+											 RelationGetRelationName(rel));
+	List *context = deparse_context_for("t", RelationGetRelid(rel));
 	ErrorContextCallback callback;
-	GivenText	given = { 0 };
+	GivenText given = { 0 };
 
 	callback.callback = transpose_error_position;
 	callback.arg = &given;
@@ -337,7 +347,8 @@ pgxc_assignments_analyze(Relation rel, List *family, const char *assignments,
 	given.prefix = psprintf("UPDATE ONLY %s SET ", table);
 	given.text = assignments;
 	given.argument = "assignments";
-	analyze_assignments(result, rel, family, &given, predicate != NULL, context);
+	analyze_assignments(result, rel, family, &given, predicate != NULL,
+						context);
 
 	if (predicate != NULL)
 	{

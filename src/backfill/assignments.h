@@ -11,10 +11,10 @@
 
 typedef struct PgxcAssignments
 {
-	List	   *columns;		/* of char * */
-	List	   *expressions;	/* of char *, over the alias t, fully qualified */
-	char	   *predicate;		/* the same, or NULL */
-	Bitmapset  *attnums;		/* offset by FirstLowInvalidHeapAttributeNumber */
+	List *columns;      /* of char * */
+	List *expressions;  /* of char *, over the alias t, fully qualified */
+	char *predicate;    /* the same, or NULL */
+	Bitmapset *attnums; /* offset by FirstLowInvalidHeapAttributeNumber */
 } PgxcAssignments;
 
 extern PgxcAssignments *pgxc_assignments_analyze(Relation rel, List *family,

@@ -13,10 +13,10 @@
 
 #include <math.h>
 
-#include "access/xact.h"
-#include "catalog/pg_class.h"
 #include "access/relation.h"
 #include "access/sysattr.h"
+#include "access/xact.h"
+#include "catalog/pg_class.h"
 #include "executor/instrument.h"
 #include "portability/instr_time.h"
 #include "storage/bufmgr.h"
@@ -25,15 +25,15 @@
 
 #include "backfill/chunk.h"
 #include "backfill/leaf_tables.h"
-#include "backfill/row_errors.h"
 #include "backfill/revisit.h"
+#include "backfill/row_errors.h"
 #include "backfill/stripe.h"
 #include "backfill/verify.h"
 #include "core/compat.h"
 #include "core/transition.h"
 
-#define MAX_ATTEMPTS 3			/* crashes on one stripe before a person is asked */
-#define MAX_WINDOW 16384		/* blocks */
+#define MAX_ATTEMPTS 3   /* crashes on one stripe before a person is asked */
+#define MAX_WINDOW 16384 /* blocks */
 
 /*
  * The statement that a chunk runs, with its time and WAL measured.
@@ -43,14 +43,15 @@ pgxc_chunk_measured(PgxcDrive *drive, const PgxcMigration *migration,
 					Relation leaf, PgxcChunkKind kind,
 					const PgxcChunkArgs *args, PgxcChunkOutcome *outcome)
 {
-	instr_time	start;
-	instr_time	end;
-	uint64		wal_before = pgWalUsage.wal_bytes;
+	instr_time start;
+	instr_time end;
+	uint64 wal_before = pgWalUsage.wal_bytes;
 
 	drive->live.relid = RelationGetRelid(leaf);
 	drive->signals.leaf = RelationGetRelid(leaf);
 	drive->signals.tablespace = pgxc_relation_tablespace(leaf);
-	drive->signals.autovacuum = leaf->rd_options == NULL ||
+	drive->signals.autovacuum =
+		leaf->rd_options == NULL ||
 		((StdRdOptions *) leaf->rd_options)->autovacuum.enabled;
 	pgxc_signals_chunk_begin(&drive->signals);
 	INSTR_TIME_SET_CURRENT(start);
@@ -63,7 +64,7 @@ pgxc_chunk_measured(PgxcDrive *drive, const PgxcMigration *migration,
 	drive->result.ms += INSTR_TIME_GET_MILLISEC(end);
 	drive->result.wal_bytes += pgWalUsage.wal_bytes - wal_before;
 	drive->result.blocks += Max(1, PGXC_KEY_BLOCK(args->range.end) -
-								PGXC_KEY_BLOCK(args->range.first));
+									   PGXC_KEY_BLOCK(args->range.first));
 	drive->result.rows += outcome->rows;
 }
 
@@ -75,12 +76,15 @@ void
 pgxc_require_convergence(const PgxcChunkOutcome *outcome)
 {
 	if (outcome->unchanged > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the assignments do not converge"),
-				 errdetail("%lld of %lld rows would still need the update after it; the chunk was rolled back.",
-						   (long long) outcome->unchanged, (long long) outcome->rows),
-				 errhint("Pass a predicate that is false once a row is updated. A trigger may also have changed the row.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("the assignments do not converge"),
+			 errdetail(
+				 "%lld of %lld rows would still need the update after it; the chunk was rolled back.",
+				 (long long) outcome->unchanged, (long long) outcome->rows),
+			 errhint(
+				 "Pass a predicate that is false once a row is updated. A trigger may also have changed the row.")));
 }
 
 /*
@@ -97,12 +101,13 @@ rows_per_block(Relation leaf)
 static bool
 assigns_indexed_column(const PgxcMigration *migration, Relation leaf)
 {
-	Bitmapset  *attrs = pgxc_hot_blocking_attrs(leaf);
-	ListCell   *lc;
+	Bitmapset *attrs = pgxc_hot_blocking_attrs(leaf);
+	ListCell *lc;
 
-	foreach(lc, migration->columns)
+	foreach (lc, migration->columns)
 	{
-		AttrNumber	attnum = get_attnum(RelationGetRelid(leaf), (char *) lfirst(lc));
+		AttrNumber attnum =
+			get_attnum(RelationGetRelid(leaf), (char *) lfirst(lc));
 
 		if (bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, attrs))
 			return true;
@@ -114,22 +119,23 @@ static void
 open_window(PgxcDrive *drive, const PgxcMigration *migration, Relation leaf,
 			PgxcStripe *stripe)
 {
-	int64		cap = Max(PGXC_MIN_WINDOW, Min(MAX_WINDOW, NBuffers / 8));
-	double		lag = pgxc_horizon_lag_ms(&drive->signals, leaf);
-	int64		blocks;
+	int64 cap = Max(PGXC_MIN_WINDOW, Min(MAX_WINDOW, NBuffers / 8));
+	double lag = pgxc_horizon_lag_ms(&drive->signals, leaf);
+	int64 blocks;
 
 	blocks = pgxc_choose_window(drive->update_sizer.next,
 								drive->live.blocks_per_second *
-								Max(drive->live.passes, 1) / 1000,
+									Max(drive->live.passes, 1) / 1000,
 								lag, cap);
-	stripe->passes = pgxc_choose_passes(migration->passes,
-										assigns_indexed_column(migration, leaf),
-										blocks == 0,
-										RelationGetFillFactor(leaf, HEAP_DEFAULT_FILLFACTOR),
-										rows_per_block(leaf));
+	stripe->passes =
+		pgxc_choose_passes(migration->passes,
+						   assigns_indexed_column(migration, leaf), blocks == 0,
+						   RelationGetFillFactor(leaf, HEAP_DEFAULT_FILLFACTOR),
+						   rows_per_block(leaf));
 	if (blocks == 0)
 		blocks = Max(PGXC_MIN_WINDOW, (int64) drive->update_sizer.next);
-	stripe->window_blocks = Min(blocks, stripe->end_block - stripe->window_start);
+	stripe->window_blocks =
+		Min(blocks, stripe->end_block - stripe->window_start);
 	stripe->pass = 0;
 	stripe->pass_to = 0;
 	stripe->next_block = stripe->window_start;
@@ -144,15 +150,22 @@ static bool
 seek(PgxcDrive *drive, const PgxcMigration *migration, Relation leaf,
 	 PgxcStripe *stripe)
 {
-	int64		blocks = Max(1, (int64) drive->verify_sizer.next);
-	int64		end = Min(stripe->window_start + blocks, stripe->end_block);
-	PgxcChunkArgs args = { { PGXC_BLOCK_KEY(stripe->window_start), PGXC_BLOCK_KEY(end) }, 1, 0, 0, NULL };
+	int64 blocks = Max(1, (int64) drive->verify_sizer.next);
+	int64 end = Min(stripe->window_start + blocks, stripe->end_block);
+	PgxcChunkArgs args = { { PGXC_BLOCK_KEY(stripe->window_start),
+							 PGXC_BLOCK_KEY(end) },
+						   1,
+						   0,
+						   0,
+						   NULL };
 	PgxcChunkOutcome outcome;
 
-	args.skip = pgxc_row_error_skip(drive, migration->id, stripe->relid, args.range);
+	args.skip =
+		pgxc_row_error_skip(drive, migration->id, stripe->relid, args.range);
 	drive->work.range = args.range;
 	drive->sizer = &drive->verify_sizer;
-	pgxc_chunk_measured(drive, migration, leaf, PGXC_CHUNK_SEEK, &args, &outcome);
+	pgxc_chunk_measured(drive, migration, leaf, PGXC_CHUNK_SEEK, &args,
+						&outcome);
 	if (outcome.needing > 0)
 	{
 		stripe->window_start = PGXC_KEY_BLOCK(outcome.first);
@@ -172,7 +185,7 @@ seek(PgxcDrive *drive, const PgxcMigration *migration, Relation leaf,
 static void
 advance(PgxcDrive *drive, PgxcStripe *stripe, int64 end, int64 rows)
 {
-	int64		window_end = stripe->window_start + stripe->window_blocks;
+	int64 window_end = stripe->window_start + stripe->window_blocks;
 
 	if (stripe->pass == 0 && drive->window_rows >= 0)
 		drive->window_rows += rows;
@@ -185,7 +198,8 @@ advance(PgxcDrive *drive, PgxcStripe *stripe, int64 end, int64 rows)
 	stripe->pass = stripe->pass_to + 1;
 	if (stripe->pass < stripe->passes)
 	{
-		bool		little = drive->window_rows >= 0 &&
+		bool little =
+			drive->window_rows >= 0 &&
 			drive->window_rows * stripe->passes < stripe->window_blocks;
 
 		stripe->pass_to = little ? stripe->passes - 1 : stripe->pass;
@@ -193,7 +207,7 @@ advance(PgxcDrive *drive, PgxcStripe *stripe, int64 end, int64 rows)
 	}
 
 	drive->sparse = drive->window_rows >= 0 &&
-		drive->window_rows * stripe->passes < stripe->window_blocks;
+					drive->window_rows * stripe->passes < stripe->window_blocks;
 	stripe->window_start = window_end;
 	stripe->window_blocks = 0;
 	stripe->passes = 0;
@@ -206,9 +220,9 @@ static void
 update_chunk(PgxcDrive *drive, const PgxcMigration *migration, Relation leaf,
 			 PgxcStripe *stripe, PgxcStripeProgress *progress)
 {
-	int64		window_end;
-	int64		blocks;
-	int64		end;
+	int64 window_end;
+	int64 blocks;
+	int64 end;
 	PgxcChunkArgs args = { 0 };
 	PgxcChunkOutcome outcome;
 
@@ -230,7 +244,8 @@ update_chunk(PgxcDrive *drive, const PgxcMigration *migration, Relation leaf,
 	args.passes = stripe->passes;
 	args.pass_from = stripe->pass;
 	args.pass_to = stripe->pass_to;
-	args.skip = pgxc_row_error_skip(drive, migration->id, stripe->relid, args.range);
+	args.skip =
+		pgxc_row_error_skip(drive, migration->id, stripe->relid, args.range);
 	drive->work.range = args.range;
 	drive->live.passes = stripe->passes;
 	drive->live.pass = stripe->pass + 1;
@@ -246,7 +261,8 @@ update_chunk(PgxcDrive *drive, const PgxcMigration *migration, Relation leaf,
 	}
 
 	pgxc_chunk_measured(drive, migration, leaf,
-						drive->pass_locked_by ? PGXC_CHUNK_UPDATE_UNLOCKED : PGXC_CHUNK_UPDATE,
+						drive->pass_locked_by ? PGXC_CHUNK_UPDATE_UNLOCKED
+											  : PGXC_CHUNK_UPDATE,
 						&args, &outcome);
 	pgxc_require_convergence(&outcome);
 	progress->rows_updated = outcome.rows;
@@ -281,7 +297,8 @@ take_stripe(PgxcDrive *drive, const PgxcMigration *migration,
 		return false;
 	}
 
-	drive->sparse = !migration->verifying;	/* see whether there is work at all */
+	drive->sparse =
+		!migration->verifying; /* see whether there is work at all */
 	drive->window_rows = -1;
 
 	if (pgxc_stripe_adopt(migration->id, stripe))
@@ -290,11 +307,12 @@ take_stripe(PgxcDrive *drive, const PgxcMigration *migration,
 		*step = PGXC_STEP_AGAIN;
 		if (stripe->attempts > MAX_ATTEMPTS)
 		{
-			(void) pgxc_transition(migration->id, PGXC_STATE_ATTENTION, NULL,
-								   psprintf("the server crashed %d times at blocks %lld to %lld of table with OID %u",
-											stripe->attempts - 1,
-											(long long) stripe->next_block,
-											(long long) stripe->end_block, stripe->relid));
+			(void) pgxc_transition(
+				migration->id, PGXC_STATE_ATTENTION, NULL,
+				psprintf(
+					"the server crashed %d times at blocks %lld to %lld of table with OID %u",
+					stripe->attempts - 1, (long long) stripe->next_block,
+					(long long) stripe->end_block, stripe->relid));
 			*step = PGXC_STEP_STOPPED;
 		}
 		return false;
@@ -314,7 +332,7 @@ take_stripe(PgxcDrive *drive, const PgxcMigration *migration,
 	*step = pgxc_revisit_step(drive, migration);
 	if (*step == PGXC_STEP_DONE)
 		*step = migration->verifying ? pgxc_verify_end(drive, migration)
-			: pgxc_verify_begin(drive, migration);
+									 : pgxc_verify_begin(drive, migration);
 	return false;
 }
 
@@ -327,22 +345,26 @@ take_stripe(PgxcDrive *drive, const PgxcMigration *migration,
 PgxcStep
 pgxc_chunk_step(PgxcDrive *drive, const PgxcMigration *migration)
 {
-	PgxcStripe	stripe;
+	PgxcStripe stripe;
 	PgxcStripeProgress progress = { 0 };
-	PgxcStep	step;
-	Relation	leaf;
+	PgxcStep step;
+	Relation leaf;
 
 	if (!take_stripe(drive, migration, &stripe, &step))
 		return step;
 
-	drive->work.kind = migration->verifying ? PGXC_WORK_VERIFY : PGXC_WORK_CHUNK;
+	drive->work.kind =
+		migration->verifying ? PGXC_WORK_VERIFY : PGXC_WORK_CHUNK;
 	drive->work.relid = stripe.relid;
 	drive->work.stripe_id = stripe.id;
 	drive->work.attempts = stripe.attempts;
-	drive->live.activity = migration->verifying ? PGXC_ACTIVITY_VERIFYING : PGXC_ACTIVITY_UPDATING;
+	drive->live.activity =
+		migration->verifying ? PGXC_ACTIVITY_VERIFYING : PGXC_ACTIVITY_UPDATING;
 
 	switch (pgxc_leaf_open(migration, stripe.relid, stripe.relfilenumber,
-						   migration->verifying ? AccessShareLock : RowExclusiveLock, &leaf))
+						   migration->verifying ? AccessShareLock
+												: RowExclusiveLock,
+						   &leaf))
 	{
 		case PGXC_LEAF_GONE:
 			pgxc_leaf_gone(migration, stripe.relid);

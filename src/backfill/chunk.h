@@ -7,12 +7,12 @@
 
 #include "backfill/drive.h"
 
-extern PgxcStep pgxc_chunk_step(PgxcDrive *drive, const PgxcMigration *migration);
-extern void pgxc_chunk_measured(PgxcDrive *drive, const PgxcMigration *migration,
-								Relation leaf, PgxcChunkKind kind,
-								const PgxcChunkArgs *args,
+extern PgxcStep pgxc_chunk_step(PgxcDrive *drive,
+								const PgxcMigration *migration);
+extern void pgxc_chunk_measured(PgxcDrive *drive,
+								const PgxcMigration *migration, Relation leaf,
+								PgxcChunkKind kind, const PgxcChunkArgs *args,
 								PgxcChunkOutcome *outcome);
 extern void pgxc_require_convergence(const PgxcChunkOutcome *outcome);
-
 
 #endif /* PGXC_CHUNK_H */

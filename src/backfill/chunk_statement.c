@@ -36,22 +36,23 @@
 /* The plans for one leaf of one migration; a process works on one at a time. */
 static struct
 {
-	int64		migration_id;
-	Oid			relid;
-	SPIPlanPtr	plans[PGXC_NUM_CHUNK_KINDS];
+	int64 migration_id;
+	Oid relid;
+	SPIPlanPtr plans[PGXC_NUM_CHUNK_KINDS];
 } cache;
 
 /* The relation whose paths are restricted, while a chunk is being planned. */
-static Oid	planning_relid = InvalidOid;
+static Oid planning_relid = InvalidOid;
 static bool planning_found_path;
 
 static set_rel_pathlist_hook_type prev_set_rel_pathlist_hook = NULL;
 
 static void
-restrict_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
+restrict_paths(PlannerInfo *root, RelOptInfo *rel, Index rti,
+			   RangeTblEntry *rte)
 {
-	List	   *paths = NIL;
-	ListCell   *lc;
+	List *paths = NIL;
+	ListCell *lc;
 
 	if (prev_set_rel_pathlist_hook)
 		prev_set_rel_pathlist_hook(root, rel, rti, rte);
@@ -60,9 +61,9 @@ restrict_paths(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte
 		rte->relid != planning_relid)
 		return;
 
-	foreach(lc, rel->pathlist)
+	foreach (lc, rel->pathlist)
 	{
-		Path	   *path = (Path *) lfirst(lc);
+		Path *path = (Path *) lfirst(lc);
 
 		if (IsA(path, TidRangePath) || IsA(path, TidPath))
 			paths = lappend(paths, path);
@@ -101,17 +102,17 @@ static char *
 todo_condition(const PgxcMigration *migration, Relation leaf)
 {
 	StringInfoData buf;
-	ListCell   *column;
-	ListCell   *expression;
+	ListCell *column;
+	ListCell *expression;
 
 	if (migration->predicate != NULL)
 		return migration->predicate;
 
 	initStringInfo(&buf);
-	forboth(column, migration->columns, expression, migration->expressions)
+	forboth (column, migration->columns, expression, migration->expressions)
 	{
-		char	   *name = (char *) lfirst(column);
-		AttrNumber	attnum = get_attnum(RelationGetRelid(leaf), name);
+		char *name = (char *) lfirst(column);
+		AttrNumber attnum = get_attnum(RelationGetRelid(leaf), name);
 		Form_pg_attribute att;
 
 		if (attnum == InvalidAttrNumber)
@@ -123,7 +124,8 @@ todo_condition(const PgxcMigration *migration, Relation leaf)
 		appendStringInfo(&buf, "%spgxc.differs(t.%s, (%s)::%s)",
 						 buf.len > 0 ? " OR " : "", quote_identifier(name),
 						 (char *) lfirst(expression),
-						 format_type_with_typemod(att->atttypid, att->atttypmod));
+						 format_type_with_typemod(att->atttypid,
+												  att->atttypmod));
 	}
 	return buf.data;
 }
@@ -132,11 +134,11 @@ static char *
 set_list(const PgxcMigration *migration)
 {
 	StringInfoData buf;
-	ListCell   *column;
-	ListCell   *expression;
+	ListCell *column;
+	ListCell *expression;
 
 	initStringInfo(&buf);
-	forboth(column, migration->columns, expression, migration->expressions)
+	forboth (column, migration->columns, expression, migration->expressions)
 		appendStringInfo(&buf, "%s%s = %s", buf.len > 0 ? ", " : "",
 						 quote_identifier((char *) lfirst(column)),
 						 (char *) lfirst(expression));
@@ -150,12 +152,13 @@ set_list(const PgxcMigration *migration)
 static const char *
 row_lock_clause(const PgxcMigration *migration, Relation leaf)
 {
-	Bitmapset  *keys = RelationGetIndexAttrBitmap(leaf, INDEX_ATTR_BITMAP_KEY);
-	ListCell   *lc;
+	Bitmapset *keys = RelationGetIndexAttrBitmap(leaf, INDEX_ATTR_BITMAP_KEY);
+	ListCell *lc;
 
-	foreach(lc, migration->columns)
+	foreach (lc, migration->columns)
 	{
-		AttrNumber	attnum = get_attnum(RelationGetRelid(leaf), (char *) lfirst(lc));
+		AttrNumber attnum =
+			get_attnum(RelationGetRelid(leaf), (char *) lfirst(lc));
 
 		if (bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, keys))
 			return "FOR UPDATE";
@@ -171,13 +174,14 @@ row_lock_clause(const PgxcMigration *migration, Relation leaf)
  * errors.
  */
 static char *
-statement_text(const PgxcMigration *migration, Relation leaf, PgxcChunkKind kind)
+statement_text(const PgxcMigration *migration, Relation leaf,
+			   PgxcChunkKind kind)
 {
-	char	   *table = quote_qualified_identifier(
-		get_namespace_name(RelationGetNamespace(leaf)),
-		RelationGetRelationName(leaf));
-	char	   *todo = todo_condition(migration, leaf);
-	char	   *where = psprintf(
+	char *table = quote_qualified_identifier(get_namespace_name(
+												 RelationGetNamespace(leaf)),
+											 RelationGetRelationName(leaf));
+	char *todo = todo_condition(migration, leaf);
+	char *where = psprintf(
 		"t.ctid >= $1 AND t.ctid < $2 AND"
 		" CASE WHEN pgxc.in_pass(t.ctid, $3, $4, $5, $6) THEN (%s) ELSE false END",
 		todo);
@@ -185,24 +189,27 @@ statement_text(const PgxcMigration *migration, Relation leaf, PgxcChunkKind kind
 	switch (kind)
 	{
 		case PGXC_CHUNK_UPDATE:
-			return psprintf("UPDATE ONLY %s AS t SET %s WHERE %s RETURNING (%s)",
-							table, set_list(migration), where, todo);
+			return psprintf(
+				"UPDATE ONLY %s AS t SET %s WHERE %s RETURNING (%s)", table,
+				set_list(migration), where, todo);
 		case PGXC_CHUNK_UPDATE_UNLOCKED:
-			return psprintf("UPDATE ONLY %s AS t SET %s WHERE t.ctid = ANY (ARRAY("
-							"SELECT t.ctid FROM ONLY %s AS t WHERE %s"
-							" %s SKIP LOCKED)) AND (%s) RETURNING (%s)",
-							table, set_list(migration), table, where,
-							row_lock_clause(migration, leaf), todo, todo);
+			return psprintf(
+				"UPDATE ONLY %s AS t SET %s WHERE t.ctid = ANY (ARRAY("
+				"SELECT t.ctid FROM ONLY %s AS t WHERE %s"
+				" %s SKIP LOCKED)) AND (%s) RETURNING (%s)",
+				table, set_list(migration), table, where,
+				row_lock_clause(migration, leaf), todo, todo);
 		case PGXC_CHUNK_SEEK:
 			return psprintf("SELECT t.ctid FROM ONLY %s AS t WHERE %s LIMIT 1",
 							table, where);
 		case PGXC_CHUNK_VERIFY:
-			return psprintf("SELECT count(*), count(*) FILTER (WHERE q.todo),"
-							" min(q.at) FILTER (WHERE q.todo), max(q.at) FILTER (WHERE q.todo)"
-							" FROM (SELECT t.ctid AS at, (%s) AS todo FROM ONLY %s AS t"
-							" WHERE t.ctid >= $1 AND t.ctid < $2"
-							" AND pgxc.in_pass(t.ctid, $3, $4, $5, $6) OFFSET 0) q",
-							todo, table);
+			return psprintf(
+				"SELECT count(*), count(*) FILTER (WHERE q.todo),"
+				" min(q.at) FILTER (WHERE q.todo), max(q.at) FILTER (WHERE q.todo)"
+				" FROM (SELECT t.ctid AS at, (%s) AS todo FROM ONLY %s AS t"
+				" WHERE t.ctid >= $1 AND t.ctid < $2"
+				" AND pgxc.in_pass(t.ctid, $3, $4, $5, $6) OFFSET 0) q",
+				todo, table);
 		default:
 			elog(ERROR, "unknown kind of chunk %d", kind); /* cannot happen */
 	}
@@ -212,9 +219,8 @@ statement_text(const PgxcMigration *migration, Relation leaf, PgxcChunkKind kind
 static SPIPlanPtr
 chunk_plan(const PgxcMigration *migration, Relation leaf, PgxcChunkKind kind)
 {
-	static Oid	argtypes[NUM_PARAMS] = {
-		TIDOID, TIDOID, INT4OID, INT4OID, INT4OID, TIDARRAYOID
-	};
+	static Oid argtypes[NUM_PARAMS] = { TIDOID,  TIDOID,  INT4OID,
+										INT4OID, INT4OID, TIDARRAYOID };
 
 	if (cache.migration_id != migration->id ||
 		cache.relid != RelationGetRelid(leaf))
@@ -226,8 +232,8 @@ chunk_plan(const PgxcMigration *migration, Relation leaf, PgxcChunkKind kind)
 
 	if (cache.plans[kind] == NULL)
 	{
-		SPIPlanPtr	plan = SPI_prepare(statement_text(migration, leaf, kind),
-									   NUM_PARAMS, argtypes);
+		SPIPlanPtr plan = SPI_prepare(statement_text(migration, leaf, kind),
+									  NUM_PARAMS, argtypes);
 
 		if (plan == NULL)
 			elog(ERROR, "SPI_prepare failed: %s", /* cannot happen */
@@ -242,14 +248,14 @@ chunk_plan(const PgxcMigration *migration, Relation leaf, PgxcChunkKind kind)
 typedef struct CountReceiver
 {
 	DestReceiver pub;
-	int64		unchanged;
+	int64 unchanged;
 } CountReceiver;
 
 static bool
 count_receive(TupleTableSlot *slot, DestReceiver *self)
 {
-	bool		isnull;
-	Datum		value = slot_getattr(slot, 1, &isnull);
+	bool isnull;
+	Datum value = slot_getattr(slot, 1, &isnull);
 
 	if (!isnull && DatumGetBool(value))
 		((CountReceiver *) self)->unchanged++;
@@ -269,14 +275,13 @@ count_nothing(DestReceiver *self)
 static ParamListInfo
 chunk_params(const PgxcChunkArgs *args)
 {
-	static const Oid types[NUM_PARAMS] = {
-		TIDOID, TIDOID, INT4OID, INT4OID, INT4OID, TIDARRAYOID
-	};
+	static const Oid types[NUM_PARAMS] = { TIDOID,  TIDOID,  INT4OID,
+										   INT4OID, INT4OID, TIDARRAYOID };
 	ParamListInfo params = makeParamList(NUM_PARAMS);
 	ItemPointer first = palloc(sizeof(ItemPointerData));
 	ItemPointer end = palloc(sizeof(ItemPointerData));
-	ArrayType  *skip = args->skip ? args->skip : construct_empty_array(TIDOID);
-	Datum		values[NUM_PARAMS];
+	ArrayType *skip = args->skip ? args->skip : construct_empty_array(TIDOID);
+	Datum values[NUM_PARAMS];
 
 	ItemPointerSet(first, (BlockNumber) (args->range.first >> 16),
 				   (OffsetNumber) (args->range.first & 0xFFFF));
@@ -301,8 +306,8 @@ chunk_params(const PgxcChunkArgs *args)
 static void
 read_result(PgxcChunkKind kind, PgxcChunkOutcome *outcome)
 {
-	bool		isnull;
-	Datum		value;
+	bool isnull;
+	Datum value;
 
 	if (kind == PGXC_CHUNK_SEEK)
 	{
@@ -340,7 +345,7 @@ make_triggers_immediate(Relation leaf)
 		return;
 	for (int i = 0; i < leaf->trigdesc->numtriggers; i++)
 	{
-		Trigger    *trigger = &leaf->trigdesc->triggers[i];
+		Trigger *trigger = &leaf->trigdesc->triggers[i];
 
 		if (trigger->tginitdeferred && TRIGGER_FOR_UPDATE(trigger->tgtype))
 		{
@@ -357,15 +362,16 @@ make_triggers_immediate(Relation leaf)
 static void
 become_owner(const PgxcMigration *migration, Relation leaf, PgxcIdentity *saved)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
 	pgxc_identity_push(saved, leaf->rd_rel->relowner,
-					   SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+					   SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION);
 
-	foreach(lc, migration->settings)
+	foreach (lc, migration->settings)
 	{
-		char	   *name = pstrdup((char *) lfirst(lc));
-		char	   *equals = strchr(name, '=');
+		char *name = pstrdup((char *) lfirst(lc));
+		char *equals = strchr(name, '=');
 
 		*equals = '\0';
 		pgxc_set_saved(name, equals + 1);
@@ -392,13 +398,12 @@ pgxc_chunk_execute(const PgxcMigration *migration, Relation leaf,
 {
 	PgxcIdentity saved;
 	SPIExecuteOptions options = { 0 };
-	CountReceiver receiver = {
-		{ count_receive, count_startup, count_nothing, count_nothing, DestNone },
-		0
-	};
-	bool		returning = kind == PGXC_CHUNK_UPDATE ||
-		kind == PGXC_CHUNK_UPDATE_UNLOCKED;
-	SPIPlanPtr	plan;
+	CountReceiver receiver = { { count_receive, count_startup, count_nothing,
+								 count_nothing, DestNone },
+							   0 };
+	bool returning =
+		kind == PGXC_CHUNK_UPDATE || kind == PGXC_CHUNK_UPDATE_UNLOCKED;
+	SPIPlanPtr plan;
 
 	memset(outcome, 0, sizeof(*outcome));
 	if (SPI_connect() != SPI_OK_CONNECT)
@@ -418,17 +423,20 @@ pgxc_chunk_execute(const PgxcMigration *migration, Relation leaf,
 	planning_found_path = false;
 	PG_TRY();
 	{
-		bool		fresh = cache.migration_id != migration->id ||
-			cache.relid != RelationGetRelid(leaf) || cache.plans[kind] == NULL;
+		bool fresh = cache.migration_id != migration->id ||
+					 cache.relid != RelationGetRelid(leaf) ||
+					 cache.plans[kind] == NULL;
 
 		plan = chunk_plan(migration, leaf, kind);
 		(void) SPI_execute_plan_extended(plan, &options);
 		if (fresh && !planning_found_path)
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("cannot scan table \"%s\" by ranges of blocks",
-							RelationGetRelationName(leaf)),
-					 errhint("Another extension may replace the planner's paths.")));
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot scan table \"%s\" by ranges of blocks",
+						RelationGetRelationName(leaf)),
+				 errhint(
+					 "Another extension may replace the planner's paths.")));
 	}
 	PG_FINALLY();
 	{
@@ -456,14 +464,15 @@ char *
 pgxc_row_key(Relation leaf, uint64 position)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	Bitmapset  *attrs = RelationGetIndexAttrBitmap(leaf, INDEX_ATTR_BITMAP_PRIMARY_KEY);
+	Bitmapset *attrs =
+		RelationGetIndexAttrBitmap(leaf, INDEX_ATTR_BITMAP_PRIMARY_KEY);
 	StringInfoData buf;
 	ItemPointerData tid;
-	Oid			argtype = TIDOID;
-	Datum		value = PointerGetDatum(&tid);
+	Oid argtype = TIDOID;
+	Datum value = PointerGetDatum(&tid);
 	PgxcIdentity saved;
-	int			member = -1;
-	char	   *key = NULL;
+	int member = -1;
+	char *key = NULL;
 
 	if (bms_is_empty(attrs))
 		return NULL;
@@ -472,26 +481,33 @@ pgxc_row_key(Relation leaf, uint64 position)
 	appendStringInfoString(&buf, "SELECT pg_catalog.jsonb_build_object(");
 	while ((member = bms_next_member(attrs, member)) >= 0)
 	{
-		char	   *name = get_attname(RelationGetRelid(leaf),
-									   member + FirstLowInvalidHeapAttributeNumber, false);
+		char *name =
+			get_attname(RelationGetRelid(leaf),
+						member + FirstLowInvalidHeapAttributeNumber, false);
 
-		appendStringInfo(&buf, "%s%s, t.%s", buf.data[buf.len - 1] == '(' ? "" : ", ",
+		appendStringInfo(&buf, "%s%s, t.%s",
+						 buf.data[buf.len - 1] == '(' ? "" : ", ",
 						 quote_literal_cstr(name), quote_identifier(name));
 	}
 	appendStringInfo(&buf, ")::text FROM ONLY %s AS t WHERE t.ctid = $1",
-					 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(leaf)),
+					 quote_qualified_identifier(get_namespace_name(
+													RelationGetNamespace(leaf)),
 												RelationGetRelationName(leaf)));
 
-	ItemPointerSet(&tid, (BlockNumber) (position >> 16), (OffsetNumber) (position & 0xFFFF));
+	ItemPointerSet(&tid, (BlockNumber) (position >> 16),
+				   (OffsetNumber) (position & 0xFFFF));
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed"); /* cannot happen */
 	pgxc_identity_push(&saved, leaf->rd_rel->relowner,
-					   SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+					   SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION);
 	pgxc_set_saved("row_security", "off");
-	if (SPI_execute_with_args(buf.data, 1, &argtype, &value, NULL, true, 1) == SPI_OK_SELECT &&
+	if (SPI_execute_with_args(buf.data, 1, &argtype, &value, NULL, true, 1) ==
+			SPI_OK_SELECT &&
 		SPI_processed == 1)
 	{
-		char	   *text = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+		char *text =
+			SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 
 		if (text != NULL)
 			key = MemoryContextStrdup(caller, text);
@@ -514,22 +530,22 @@ PG_FUNCTION_INFO_V1(pgxc_in_pass);
 Datum
 pgxc_differs(PG_FUNCTION_ARGS)
 {
-	int16		typlen;
-	bool		typbyval;
-	char		typalign;
+	int16 typlen;
+	bool typbyval;
+	char typalign;
 	struct
 	{
-		int16		typlen;
-		bool		typbyval;
-	}		   *type = fcinfo->flinfo->fn_extra;
+		int16 typlen;
+		bool typbyval;
+	} *type = fcinfo->flinfo->fn_extra;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		PG_RETURN_BOOL(PG_ARGISNULL(0) != PG_ARGISNULL(1));
 
 	if (type == NULL)
 	{
-		get_typlenbyvalalign(get_fn_expr_argtype(fcinfo->flinfo, 0),
-							 &typlen, &typbyval, &typalign);
+		get_typlenbyvalalign(get_fn_expr_argtype(fcinfo->flinfo, 0), &typlen,
+							 &typbyval, &typalign);
 		type = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, sizeof(*type));
 		type->typlen = typlen;
 		type->typbyval = typbyval;
@@ -547,14 +563,13 @@ Datum
 pgxc_in_pass(PG_FUNCTION_ARGS)
 {
 	ItemPointer tid = (ItemPointer) PG_GETARG_POINTER(0);
-	int			passes = PG_GETARG_INT32(1);
-	int			pass;
-	ArrayType  *skip;
+	int passes = PG_GETARG_INT32(1);
+	int pass;
+	ArrayType *skip;
 
 	if (passes < 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("number of passes must be at least 1")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("number of passes must be at least 1")));
 
 	/* Offsets begin at 1: so no later pass has more rows than the first. */
 	pass = (ItemPointerGetOffsetNumberNoCheck(tid) - 1) % passes;
@@ -565,9 +580,8 @@ pgxc_in_pass(PG_FUNCTION_ARGS)
 	if (ARR_NDIM(skip) > 0)
 	{
 		if (array_contains_nulls(skip))
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("rows to skip must not be null")));
+			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+							errmsg("rows to skip must not be null")));
 
 		/* Without nulls the elements stand side by side: a tid is 6 bytes. */
 		for (int i = 0; i < ArrayGetNItems(ARR_NDIM(skip), ARR_DIMS(skip)); i++)

@@ -14,10 +14,10 @@
 
 typedef enum PgxcChunkKind
 {
-	PGXC_CHUNK_UPDATE,			/* waits for row locks up to lock_timeout */
+	PGXC_CHUNK_UPDATE,          /* waits for row locks up to lock_timeout */
 	PGXC_CHUNK_UPDATE_UNLOCKED, /* passes locked rows by */
-	PGXC_CHUNK_SEEK,			/* finds the first row that needs work */
-	PGXC_CHUNK_VERIFY,			/* counts rows, and those that need work */
+	PGXC_CHUNK_SEEK,            /* finds the first row that needs work */
+	PGXC_CHUNK_VERIFY,          /* counts rows, and those that need work */
 	PGXC_NUM_CHUNK_KINDS
 } PgxcChunkKind;
 
@@ -27,32 +27,32 @@ typedef enum PgxcChunkKind
  */
 typedef struct PgxcRange
 {
-	uint64		first;
-	uint64		end;
+	uint64 first;
+	uint64 end;
 } PgxcRange;
 
 #define PGXC_BLOCK_KEY(block) (((uint64) (block)) << 16)
 #define PGXC_KEY_BLOCK(key) ((int64) ((key) >> 16))
-#define PGXC_TID_KEY(tid) \
+#define PGXC_TID_KEY(tid)                                    \
 	(PGXC_BLOCK_KEY(ItemPointerGetBlockNumberNoCheck(tid)) + \
 	 ItemPointerGetOffsetNumberNoCheck(tid))
 
 typedef struct PgxcChunkArgs
 {
-	PgxcRange	range;
-	int			passes;
-	int			pass_from;
-	int			pass_to;
-	ArrayType  *skip;			/* of tid, or NULL */
+	PgxcRange range;
+	int passes;
+	int pass_from;
+	int pass_to;
+	ArrayType *skip; /* of tid, or NULL */
 } PgxcChunkArgs;
 
 typedef struct PgxcChunkOutcome
 {
-	int64		rows;			/* updated, or read by VERIFY */
-	int64		unchanged;		/* updated rows that still need the update */
-	int64		needing;		/* VERIFY: rows that need the update; SEEK: 0 or 1 */
-	uint64		first;			/* SEEK, VERIFY: position of the first of them */
-	uint64		last;			/* VERIFY: of the last */
+	int64 rows;      /* updated, or read by VERIFY */
+	int64 unchanged; /* updated rows that still need the update */
+	int64 needing;   /* VERIFY: rows that need the update; SEEK: 0 or 1 */
+	uint64 first;    /* SEEK, VERIFY: position of the first of them */
+	uint64 last;     /* VERIFY: of the last */
 } PgxcChunkOutcome;
 
 extern void pgxc_chunk_statement_init(void);

@@ -50,9 +50,9 @@ change_hold(Oid database, int by)
 static void
 release_holds(int code, Datum arg)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, held)
+	foreach (lc, held)
 		change_hold(lfirst_oid(lc), -1);
 	held = NIL;
 }
@@ -61,12 +61,12 @@ release_holds(int code, Datum arg)
 static int
 request_stop(Oid database)
 {
-	int			left = 0;
+	int left = 0;
 
 	LWLockAcquire(pgxc_shared->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < pgxc_shared->nslots; i++)
 	{
-		PgxcSlot   *slot = &pgxc_shared->slots[i];
+		PgxcSlot *slot = &pgxc_shared->slots[i];
 
 		if (slot->in_use && slot->background && slot->database == database)
 		{
@@ -103,10 +103,12 @@ hold_database(Oid database)
 	ConditionVariablePrepareToSleep(&pgxc_shared->changed);
 	while (request_stop(database) > 0)
 	{
-		if (TimestampDifferenceExceeds(start, GetCurrentTimestamp(), STOP_TIMEOUT_MS))
+		if (TimestampDifferenceExceeds(start, GetCurrentTimestamp(),
+									   STOP_TIMEOUT_MS))
 			break;
 		(void) ConditionVariableTimedSleep(&pgxc_shared->changed, 100,
-										   pgxc_wait_event(PGXC_WAIT_WORKER_STOP));
+										   pgxc_wait_event(
+											   PGXC_WAIT_WORKER_STOP));
 	}
 	ConditionVariableCancelSleep();
 }
@@ -119,8 +121,8 @@ static Oid
 database_to_hold(Node *statement)
 {
 	const char *name = NULL;
-	Oid			database;
-	ListCell   *lc;
+	Oid database;
+	ListCell *lc;
 
 	switch (nodeTag(statement))
 	{
@@ -128,9 +130,9 @@ database_to_hold(Node *statement)
 			name = ((DropdbStmt *) statement)->dbname;
 			break;
 		case T_CreatedbStmt:
-			foreach(lc, ((CreatedbStmt *) statement)->options)
+			foreach (lc, ((CreatedbStmt *) statement)->options)
 			{
-				DefElem    *option = lfirst_node(DefElem, lc);
+				DefElem *option = lfirst_node(DefElem, lc);
 
 				if (strcmp(option->defname, "template") == 0 && option->arg)
 					name = defGetString(option);
@@ -156,7 +158,8 @@ database_to_hold(Node *statement)
 	/* Who may not do this must not be able to stop workers by trying. */
 	if (nodeTag(statement) == T_CreatedbStmt)
 		return have_createdb_privilege() ? database : InvalidOid;
-	return pgxc_database_ownercheck(database, GetUserId()) ? database : InvalidOid;
+	return pgxc_database_ownercheck(database, GetUserId()) ? database
+														   : InvalidOid;
 }
 
 static void
@@ -165,23 +168,25 @@ hold_process_utility(PlannedStmt *pstmt, const char *queryString,
 					 ParamListInfo params, QueryEnvironment *queryEnv,
 					 DestReceiver *dest, QueryCompletion *qc)
 {
-	ProcessUtility_hook_type next = prev_process_utility ? prev_process_utility
-		: standard_ProcessUtility;
-	Oid			database = InvalidOid;
+	ProcessUtility_hook_type next =
+		prev_process_utility ? prev_process_utility : standard_ProcessUtility;
+	Oid database = InvalidOid;
 
 	if (pgxc_shared != NULL && !IsAbortedTransactionBlockState())
 		database = database_to_hold(pstmt->utilityStmt);
 
 	if (!OidIsValid(database))
 	{
-		next(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+		next(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest,
+			 qc);
 		return;
 	}
 
 	PG_TRY();
 	{
 		hold_database(database);
-		next(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+		next(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest,
+			 qc);
 	}
 	PG_FINALLY();
 	{

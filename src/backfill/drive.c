@@ -48,8 +48,9 @@ pgxc_drive_init(PgxcDrive *drive, int64 migration_id, PgxcSlot *slot,
 	drive->migration_id = migration_id;
 	drive->slot = slot;
 	drive->context = CurrentMemoryContext;
-	drive->step_context = AllocSetContextCreate(CurrentMemoryContext, "pgxc step",
-												ALLOCSET_DEFAULT_SIZES);
+	drive->step_context =
+		AllocSetContextCreate(CurrentMemoryContext, "pgxc step",
+							  ALLOCSET_DEFAULT_SIZES);
 	drive->live.migration_id = migration_id;
 	drive->live.throttle_signal = -1;
 	drive->live.started_at = GetCurrentTimestamp();
@@ -76,15 +77,14 @@ pgxc_drive_end(PgxcDrive *drive)
 static PgxcStep
 plan_migration(const PgxcMigration *migration)
 {
-	static PgxcStatement forget = PGXC_SQL(
-		"DELETE FROM pgxc.leaf WHERE migration_id = $1",
-		INT8OID);
+	static PgxcStatement forget =
+		PGXC_SQL("DELETE FROM pgxc.leaf WHERE migration_id = $1", INT8OID);
 	static PgxcStatement update = PGXC_SQL(
 		"UPDATE pgxc.migration SET planned = true, step = 'update' WHERE id = $1",
 		INT8OID);
 	PgxcIdentity saved;
-	Datum		value = Int64GetDatum(migration->id);
-	int			leaves;
+	Datum value = Int64GetDatum(migration->id);
+	int leaves;
 
 	pgxc_sql_begin(&saved);
 	(void) pgxc_sql_execute(&forget, &value, NULL, SPI_OK_DELETE);
@@ -106,7 +106,7 @@ forget_failures(const PgxcMigration *migration)
 		"UPDATE pgxc.migration SET blocked_tries = 0, starts = 0 WHERE id = $1",
 		INT8OID);
 	PgxcIdentity saved;
-	Datum		value = Int64GetDatum(migration->id);
+	Datum value = Int64GetDatum(migration->id);
 
 	if (migration->blocked_tries == 0 && migration->starts == 0)
 		return;
@@ -122,7 +122,7 @@ static PgxcStep
 do_step(PgxcDrive *drive, PgxcMigration **migration_out)
 {
 	PgxcMigration *migration;
-	PgxcStep	step;
+	PgxcStep step;
 
 	pgxc_set_local("lock_timeout", CHUNK_LOCK_TIMEOUT);
 
@@ -133,7 +133,8 @@ do_step(PgxcDrive *drive, PgxcMigration **migration_out)
 	*migration_out = migration;
 	if (migration == NULL)
 		return PGXC_STEP_GONE;
-	if (migration->state != PGXC_STATE_RUNNING || !pgxc_migration_is_home(migration))
+	if (migration->state != PGXC_STATE_RUNNING ||
+		!pgxc_migration_is_home(migration))
 		return PGXC_STEP_STOPPED;
 	drive->live.root_relid = migration->relid;
 
@@ -156,7 +157,7 @@ do_step(PgxcDrive *drive, PgxcMigration **migration_out)
 	{
 		drive->have_row_errors = pgxc_row_error_count(migration->id) > 0;
 		step = drive->have_row_errors ? pgxc_recheck_step(drive, migration)
-			: PGXC_STEP_DONE;
+									  : PGXC_STEP_DONE;
 		if (step == PGXC_STEP_DONE)
 			step = pgxc_chunk_step(drive, migration);
 	}
@@ -237,7 +238,7 @@ run_step(PgxcDrive *drive, PgxcMigration **migration)
 	}
 	PG_CATCH();
 	{
-		PgxcError  *error = pgxc_error_capture(drive->step_context);
+		PgxcError *error = pgxc_error_capture(drive->step_context);
 
 		pgxc_tx_abort(drive->foreground);
 		MemoryContextSwitchTo(drive->step_context);
@@ -260,12 +261,13 @@ unblock(PgxcDrive *drive)
 	PG_TRY();
 	{
 		pgxc_tx_begin(drive->foreground);
-		(void) pgxc_transition(drive->migration_id, PGXC_STATE_RUNNING, NULL, "trying again");
+		(void) pgxc_transition(drive->migration_id, PGXC_STATE_RUNNING, NULL,
+							   "trying again");
 		pgxc_tx_commit(drive->foreground);
 	}
 	PG_CATCH();
 	{
-		PgxcError  *error = pgxc_error_capture(drive->step_context);
+		PgxcError *error = pgxc_error_capture(drive->step_context);
 
 		pgxc_tx_abort(drive->foreground);
 		ereport(LOG,
@@ -289,7 +291,7 @@ pgxc_drive_run(PgxcDrive *drive)
 	for (;;)
 	{
 		PgxcMigration *migration;
-		PgxcStep	step;
+		PgxcStep step;
 
 		if (!drive->foreground && ConfigReloadPending)
 		{

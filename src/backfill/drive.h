@@ -18,23 +18,23 @@
 /* What one step (one transaction) came to. */
 typedef enum PgxcStep
 {
-	PGXC_STEP_CHUNK,			/* worked on rows: pace it */
-	PGXC_STEP_AGAIN,			/* bookkeeping: go on at once */
-	PGXC_STEP_WAIT,				/* nothing to do for a moment */
-	PGXC_STEP_DONE,				/* verified; the migration is finished */
-	PGXC_STEP_STOPPED,			/* somebody changed the state */
-	PGXC_STEP_BLOCKED,			/* the environment; see retry_ms */
-	PGXC_STEP_GONE				/* the extension or the migration is gone */
+	PGXC_STEP_CHUNK,   /* worked on rows: pace it */
+	PGXC_STEP_AGAIN,   /* bookkeeping: go on at once */
+	PGXC_STEP_WAIT,    /* nothing to do for a moment */
+	PGXC_STEP_DONE,    /* verified; the migration is finished */
+	PGXC_STEP_STOPPED, /* somebody changed the state */
+	PGXC_STEP_BLOCKED, /* the environment; see retry_ms */
+	PGXC_STEP_GONE     /* the extension or the migration is gone */
 } PgxcStep;
 
 typedef enum PgxcWorkKind
 {
-	PGXC_WORK_OTHER,			/* no rows are touched */
+	PGXC_WORK_OTHER, /* no rows are touched */
 	PGXC_WORK_CHUNK,
 	PGXC_WORK_BISECT,
-	PGXC_WORK_REVISIT,			/* passes locked rows by */
-	PGXC_WORK_REVISIT_ROW,		/* waits for one row */
-	PGXC_WORK_RECHECK,			/* a row of pgxc.row_error */
+	PGXC_WORK_REVISIT,     /* passes locked rows by */
+	PGXC_WORK_REVISIT_ROW, /* waits for one row */
+	PGXC_WORK_RECHECK,     /* a row of pgxc.row_error */
 	PGXC_WORK_VERIFY
 } PgxcWorkKind;
 
@@ -42,61 +42,61 @@ typedef enum PgxcWorkKind
 typedef struct PgxcWork
 {
 	PgxcWorkKind kind;
-	Oid			relid;
-	int64		stripe_id;
-	int64		revisit_id;
-	int			attempts;		/* of the stripe */
-	PgxcRange	range;
-	bool		verify;			/* BISECT: of a verification */
+	Oid relid;
+	int64 stripe_id;
+	int64 revisit_id;
+	int attempts; /* of the stripe */
+	PgxcRange range;
+	bool verify; /* BISECT: of a verification */
 } PgxcWork;
 
 typedef struct PgxcDrive
 {
-	bool		foreground;
-	int64		migration_id;
-	Oid			extension;
-	PgxcSlot   *slot;			/* NULL without preload */
-	PgxcLive	live;
-	MemoryContext context;		/* lives as long as the drive */
+	bool foreground;
+	int64 migration_id;
+	Oid extension;
+	PgxcSlot *slot; /* NULL without preload */
+	PgxcLive live;
+	MemoryContext context;      /* lives as long as the drive */
 	MemoryContext step_context; /* reset before each step */
 
-	PgxcSizer	update_sizer;
-	PgxcSizer	verify_sizer;
-	PgxcDuty	duty;
+	PgxcSizer update_sizer;
+	PgxcSizer verify_sizer;
+	PgxcDuty duty;
 	PgxcSignals signals;
-	double		target_ms;		/* of a chunk, for the company that we are in */
-	PgxcSizer  *sizer;			/* the one that the last chunk used */
-	PgxcChunkResult result;		/* of the last chunk, for its sizer */
-	double		busy_ms;		/* of the last step, seeking included */
-	PgxcWork	work;
-	int64		wait_ms;		/* with STEP_WAIT and STEP_BLOCKED */
+	double target_ms;       /* of a chunk, for the company that we are in */
+	PgxcSizer *sizer;       /* the one that the last chunk used */
+	PgxcChunkResult result; /* of the last chunk, for its sizer */
+	double busy_ms;         /* of the last step, seeking included */
+	PgxcWork work;
+	int64 wait_ms; /* with STEP_WAIT and STEP_BLOCKED */
 
 	/* how to try again after an error */
-	bool		pass_locked_by; /* the next chunk does not wait for rows */
-	bool		put_off;		/* the next chunk goes to the revisit list */
-	int			contention;		/* errors of that class in a row */
-	int64		limit_blocks;	/* of the next chunk, 0: none */
-	List	   *bisect;			/* of PgxcRange *, the next one first */
-	Oid			bisect_relid;
-	bool		bisect_verify;
-	bool		have_row_errors;
+	bool pass_locked_by; /* the next chunk does not wait for rows */
+	bool put_off;        /* the next chunk goes to the revisit list */
+	int contention;      /* errors of that class in a row */
+	int64 limit_blocks;  /* of the next chunk, 0: none */
+	List *bisect;        /* of PgxcRange *, the next one first */
+	Oid bisect_relid;
+	bool bisect_verify;
+	bool have_row_errors;
 
 	/* the window in progress */
-	int64		window_rows;	/* updated in its first pass, -1: not known */
-	bool		sparse;			/* the last one had little to do: seek */
+	int64 window_rows; /* updated in its first pass, -1: not known */
+	bool sparse;       /* the last one had little to do: seek */
 
 	/* rates, over about the last 10 s */
-	double		rate_seconds;
-	double		rate_rows;
-	double		rate_blocks;
-	double		rest_owed_ms;
+	double rate_seconds;
+	double rate_rows;
+	double rate_blocks;
+	double rest_owed_ms;
 	TimestampTz paced_at;
 	TimestampTz sampled_at;
 	TimestampTz signal_logged_at[PGXC_NUM_SIGNALS];
-	bool		stall_logged;
+	bool stall_logged;
 
 	/* durability: no more than a chunk's worth of commits may be lost */
-	double		unflushed_ms;
+	double unflushed_ms;
 } PgxcDrive;
 
 extern void pgxc_drive_init(PgxcDrive *drive, int64 migration_id,

@@ -22,7 +22,7 @@
 
 #define CONTENTION_FIRST_MS 20
 #define CONTENTION_CAP_MS 5000
-#define CONTENTION_PATIENCE 8	/* errors before a range is put off */
+#define CONTENTION_PATIENCE 8 /* errors before a range is put off */
 #define REVISIT_FIRST_MS 250
 #define REVISIT_CAP_MS 30000
 #define BLOCKED_FIRST_MS 5000
@@ -41,8 +41,9 @@ with_jitter(int64 ms)
 static PgxcStep
 on_contention(PgxcDrive *drive, const PgxcError *error)
 {
-	PgxcWork   *work = &drive->work;
-	int64		blocks = PGXC_KEY_BLOCK(work->range.end) - PGXC_KEY_BLOCK(work->range.first);
+	PgxcWork *work = &drive->work;
+	int64 blocks =
+		PGXC_KEY_BLOCK(work->range.end) - PGXC_KEY_BLOCK(work->range.first);
 
 	drive->contention++;
 	drive->live.retries++;
@@ -52,7 +53,8 @@ on_contention(PgxcDrive *drive, const PgxcError *error)
 		pgxc_tx_begin(drive->foreground);
 		pgxc_revisit_postpone(work->revisit_id,
 							  with_jitter(pgxc_backoff_ms(REVISIT_FIRST_MS,
-														  pgxc_revisit_tries(work->revisit_id),
+														  pgxc_revisit_tries(
+															  work->revisit_id),
 														  REVISIT_CAP_MS)),
 							  error->message);
 		pgxc_tx_commit(drive->foreground);
@@ -70,8 +72,9 @@ on_contention(PgxcDrive *drive, const PgxcError *error)
 		if (drive->contention > CONTENTION_PATIENCE)
 			drive->put_off = true;
 	}
-	drive->wait_ms = with_jitter(pgxc_backoff_ms(CONTENTION_FIRST_MS, drive->contention - 1,
-												 CONTENTION_CAP_MS));
+	drive->wait_ms =
+		with_jitter(pgxc_backoff_ms(CONTENTION_FIRST_MS, drive->contention - 1,
+									CONTENTION_CAP_MS));
 	strlcpy(drive->live.wait_reason, error->message, PGXC_REASON_LEN);
 	return PGXC_STEP_WAIT;
 }
@@ -80,7 +83,7 @@ static void
 push_range(PgxcDrive *drive, const PgxcRange *range)
 {
 	MemoryContext old = MemoryContextSwitchTo(drive->context);
-	PgxcRange  *copy = palloc(sizeof(PgxcRange));
+	PgxcRange *copy = palloc(sizeof(PgxcRange));
 
 	*copy = *range;
 	drive->bisect = lcons(copy, drive->bisect);
@@ -89,21 +92,23 @@ push_range(PgxcDrive *drive, const PgxcRange *range)
 
 /* Record the row, and ask for a person if there are too many by now. */
 static PgxcStep
-record_row(PgxcDrive *drive, const PgxcMigration *migration, const PgxcError *error)
+record_row(PgxcDrive *drive, const PgxcMigration *migration,
+		   const PgxcError *error)
 {
-	PgxcStep	step = PGXC_STEP_AGAIN;
-	int64		count;
+	PgxcStep step = PGXC_STEP_AGAIN;
+	int64 count;
 
 	pgxc_tx_begin(drive->foreground);
-	pgxc_row_error_store(migration, drive->work.relid, drive->work.range.first, error);
+	pgxc_row_error_store(migration, drive->work.relid, drive->work.range.first,
+						 error);
 	count = pgxc_row_error_count(migration->id);
 	if (count > migration->max_row_errors)
 	{
 		pgxc_record_error(migration->id, error, 0);
-		(void) pgxc_transition(migration->id, PGXC_STATE_ATTENTION, NULL,
-							   psprintf("%lld rows cannot be updated (max_row_errors is %lld)",
-										(long long) count,
-										(long long) migration->max_row_errors));
+		(void) pgxc_transition(
+			migration->id, PGXC_STATE_ATTENTION, NULL,
+			psprintf("%lld rows cannot be updated (max_row_errors is %lld)",
+					 (long long) count, (long long) migration->max_row_errors));
 		step = PGXC_STEP_STOPPED;
 	}
 	pgxc_tx_commit(drive->foreground);
@@ -115,11 +120,12 @@ record_row(PgxcDrive *drive, const PgxcMigration *migration, const PgxcError *er
  * A row is bad: halve the range until it stands alone.
  */
 static PgxcStep
-on_row_error(PgxcDrive *drive, const PgxcMigration *migration, const PgxcError *error)
+on_row_error(PgxcDrive *drive, const PgxcMigration *migration,
+			 const PgxcError *error)
 {
-	PgxcWork   *work = &drive->work;
-	PgxcRange	low;
-	PgxcRange	high;
+	PgxcWork *work = &drive->work;
+	PgxcRange low;
+	PgxcRange high;
 
 	if (work->kind == PGXC_WORK_BISECT)
 		drive->bisect = list_delete_first(drive->bisect);
@@ -129,7 +135,8 @@ on_row_error(PgxcDrive *drive, const PgxcMigration *migration, const PgxcError *
 		drive->bisect_verify = work->kind == PGXC_WORK_VERIFY;
 	}
 
-	if (work->kind == PGXC_WORK_RECHECK || work->kind == PGXC_WORK_REVISIT_ROW ||
+	if (work->kind == PGXC_WORK_RECHECK ||
+		work->kind == PGXC_WORK_REVISIT_ROW ||
 		!pgxc_range_split(&work->range, &low, &high))
 		return record_row(drive, migration, error);
 
@@ -151,15 +158,19 @@ stop_with(PgxcDrive *drive, const PgxcError *error, PgxcState state,
 }
 
 static PgxcStep
-on_environment(PgxcDrive *drive, const PgxcMigration *migration, const PgxcError *error)
+on_environment(PgxcDrive *drive, const PgxcMigration *migration,
+			   const PgxcError *error)
 {
-	int			tries = migration ? migration->blocked_tries : 0;
+	int tries = migration ? migration->blocked_tries : 0;
 
-	drive->wait_ms = with_jitter(pgxc_backoff_ms(BLOCKED_FIRST_MS, tries, BLOCKED_CAP_MS));
+	drive->wait_ms =
+		with_jitter(pgxc_backoff_ms(BLOCKED_FIRST_MS, tries, BLOCKED_CAP_MS));
 	pgxc_tx_begin(drive->foreground);
 	pgxc_record_error(drive->migration_id, error,
-					  TimestampTzPlusMilliseconds(GetCurrentTimestamp(), drive->wait_ms));
-	(void) pgxc_transition(drive->migration_id, PGXC_STATE_BLOCKED, NULL, error->message);
+					  TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+												  drive->wait_ms));
+	(void) pgxc_transition(drive->migration_id, PGXC_STATE_BLOCKED, NULL,
+						   error->message);
 	pgxc_tx_commit(drive->foreground);
 	return PGXC_STEP_BLOCKED;
 }
@@ -198,7 +209,8 @@ decide(PgxcDrive *drive, const PgxcMigration *migration, const PgxcError *error)
  * space, say), the step is tried again in a while.
  */
 PgxcStep
-pgxc_drive_error(PgxcDrive *drive, const PgxcMigration *migration, PgxcError *error)
+pgxc_drive_error(PgxcDrive *drive, const PgxcMigration *migration,
+				 PgxcError *error)
 {
 	volatile PgxcStep step = PGXC_STEP_WAIT;
 
@@ -208,13 +220,15 @@ pgxc_drive_error(PgxcDrive *drive, const PgxcMigration *migration, PgxcError *er
 	}
 	PG_CATCH();
 	{
-		PgxcError  *second = pgxc_error_capture(drive->step_context);
+		PgxcError *second = pgxc_error_capture(drive->step_context);
 
 		pgxc_tx_abort(drive->foreground);
-		ereport(LOG,
-				(errmsg("pgxc could not record an error of migration " INT64_FORMAT ": %s",
-						drive->migration_id, second->message),
-				 errdetail("The error was: %s", error->message)));
+		ereport(
+			LOG,
+			(errmsg("pgxc could not record an error of migration " INT64_FORMAT
+					": %s",
+					drive->migration_id, second->message),
+			 errdetail("The error was: %s", error->message)));
 		strlcpy(drive->live.wait_reason, error->message, PGXC_REASON_LEN);
 		drive->wait_ms = BLOCKED_FIRST_MS;
 		step = PGXC_STEP_WAIT;

@@ -8,7 +8,8 @@
 #include "backfill/drive.h"
 #include "core/error_capture.h"
 
-extern PgxcStep pgxc_drive_error(PgxcDrive *drive, const PgxcMigration *migration,
+extern PgxcStep pgxc_drive_error(PgxcDrive *drive,
+								 const PgxcMigration *migration,
 								 PgxcError *error);
 
 #endif /* PGXC_DRIVE_ERROR_H */

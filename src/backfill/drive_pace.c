@@ -48,7 +48,7 @@ void
 pgxc_drive_report(PgxcDrive *drive)
 {
 	static const char *const activities[] = {
-		"initializing", "updating rows", "revisiting locked rows",
+		"initializing",   "updating rows",          "revisiting locked rows",
 		"verifying rows", "rechecking failed rows", "waiting"
 	};
 
@@ -56,7 +56,7 @@ pgxc_drive_report(PgxcDrive *drive)
 		pgxc_slot_publish(drive->slot, &drive->live);
 	if (!drive->foreground)
 	{
-		char		text[128];
+		char text[128];
 
 		snprintf(text, sizeof(text), "migration " INT64_FORMAT ": %s",
 				 drive->migration_id, activities[drive->live.activity]);
@@ -67,16 +67,18 @@ pgxc_drive_report(PgxcDrive *drive)
 static void
 update_rates(PgxcDrive *drive, double elapsed_s)
 {
-	double		keep = exp(-elapsed_s / RATE_MEMORY_S);
+	double keep = exp(-elapsed_s / RATE_MEMORY_S);
 
 	drive->rate_seconds = drive->rate_seconds * keep + elapsed_s;
 	drive->rate_rows = drive->rate_rows * keep + drive->result.rows;
-	drive->rate_blocks = drive->rate_blocks * keep +
+	drive->rate_blocks =
+		drive->rate_blocks * keep +
 		(double) drive->result.blocks / Max(drive->live.passes, 1);
 	if (drive->rate_seconds > 0)
 	{
 		drive->live.rows_per_second = drive->rate_rows / drive->rate_seconds;
-		drive->live.blocks_per_second = drive->rate_blocks / drive->rate_seconds;
+		drive->live.blocks_per_second =
+			drive->rate_blocks / drive->rate_seconds;
 	}
 }
 
@@ -109,7 +111,7 @@ explain_signal(PgxcDrive *drive, int signal)
 {
 	PgxcReading *reading;
 	TimestampTz now = GetCurrentTimestamp();
-	bool		hard;
+	bool hard;
 
 	drive->live.throttle_signal = signal;
 	if (signal < 0)
@@ -118,12 +120,14 @@ explain_signal(PgxcDrive *drive, int signal)
 	reading = &drive->signals.readings[signal];
 	hard = reading->level == PGXC_LEVEL_RED;
 	drive->live.throttle_value = reading->value;
-	drive->live.throttle_limit = hard ? pgxc_signal_hard[signal] : pgxc_signal_soft[signal];
-	snprintf(drive->live.wait_reason, PGXC_REASON_LEN, "%s by %s: %.1f %s (%s limit %g)%s%s",
-			 hard ? "stopped" : "slowed down", pgxc_signal_name(signal), reading->value,
-			 pgxc_signal_unit(signal), hard ? "hard" : "soft",
-			 drive->live.throttle_limit,
-			 reading->detail[0] ? ", " : "", reading->detail);
+	drive->live.throttle_limit =
+		hard ? pgxc_signal_hard[signal] : pgxc_signal_soft[signal];
+	snprintf(drive->live.wait_reason, PGXC_REASON_LEN,
+			 "%s by %s: %.1f %s (%s limit %g)%s%s",
+			 hard ? "stopped" : "slowed down", pgxc_signal_name(signal),
+			 reading->value, pgxc_signal_unit(signal), hard ? "hard" : "soft",
+			 drive->live.throttle_limit, reading->detail[0] ? ", " : "",
+			 reading->detail);
 
 	if (TimestampDifferenceExceeds(drive->signal_logged_at[signal], now, 60000))
 	{
@@ -134,10 +138,10 @@ explain_signal(PgxcDrive *drive, int signal)
 	{
 		drive->stall_logged = true;
 		log_throttle(drive, "stalled", drive->live.wait_reason);
-		ereport(LOG,
-				(errmsg("pgxc migration " INT64_FORMAT " has been stopped for 15 minutes",
-						drive->migration_id),
-				 errdetail("It is %s.", drive->live.wait_reason)));
+		ereport(LOG, (errmsg("pgxc migration " INT64_FORMAT
+							 " has been stopped for 15 minutes",
+							 drive->migration_id),
+					  errdetail("It is %s.", drive->live.wait_reason)));
 	}
 }
 
@@ -151,9 +155,9 @@ static void
 sample(PgxcDrive *drive, const PgxcMigration *migration)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	double		elapsed_s = Min((now - drive->sampled_at) / 1000000.0, 1.0);
-	PgxcLevel	worst;
-	int			signal;
+	double elapsed_s = Min((now - drive->sampled_at) / 1000000.0, 1.0);
+	PgxcLevel worst;
+	int signal;
 
 	if (drive->sampled_at != 0 && elapsed_s * 1000 < SAMPLE_MS)
 		return;
@@ -162,13 +166,16 @@ sample(PgxcDrive *drive, const PgxcMigration *migration)
 	drive->sampled_at = now;
 
 	worst = pgxc_signals_sample(&drive->signals, migration, &signal);
-	memcpy(drive->live.readings, drive->signals.readings, sizeof(drive->live.readings));
+	memcpy(drive->live.readings, drive->signals.readings,
+		   sizeof(drive->live.readings));
 	pgxc_duty_update(&drive->duty, worst, elapsed_s, migration->max_duty);
 	if (drive->duty.level != PGXC_LEVEL_RED)
 		drive->stall_logged = false;
-	drive->live.duty = Min(drive->duty.duty,
-						   pgxc_duty_ceiling(migration->max_duty, active_per_core(drive),
-											 pgxc_signal_soft[PGXC_SIGNAL_ACTIVE_SESSIONS] > 0));
+	drive->live.duty =
+		Min(drive->duty.duty,
+			pgxc_duty_ceiling(migration->max_duty, active_per_core(drive),
+							  pgxc_signal_soft[PGXC_SIGNAL_ACTIVE_SESSIONS] >
+								  0));
 	if (signal >= 0 || drive->duty.level != PGXC_LEVEL_RED)
 	{
 		drive->live.wait_reason[0] = '\0';
@@ -178,19 +185,24 @@ sample(PgxcDrive *drive, const PgxcMigration *migration)
 
 /* How long the caps of the migration want this worker to rest. */
 static double
-cap_delay_ms(PgxcDrive *drive, const PgxcMigration *migration, double elapsed_ms)
+cap_delay_ms(PgxcDrive *drive, const PgxcMigration *migration,
+			 double elapsed_ms)
 {
-	double		share = 1.0 / migration->parallel_workers;
-	double		rows = pgxc_rate_delay_ms(drive->result.rows,
-										  migration->max_rows_per_second * share, elapsed_ms);
-	double		wal = pgxc_rate_delay_ms(drive->result.wal_bytes / 1024.0,
-										 migration->max_wal_rate * share, elapsed_ms);
+	double share = 1.0 / migration->parallel_workers;
+	double rows =
+		pgxc_rate_delay_ms(drive->result.rows,
+						   migration->max_rows_per_second * share, elapsed_ms);
+	double wal =
+		pgxc_rate_delay_ms(drive->result.wal_bytes / 1024.0,
+						   migration->max_wal_rate * share, elapsed_ms);
 
 	if (rows <= 0 && wal <= 0)
 		return 0;
-	snprintf(drive->live.wait_reason, PGXC_REASON_LEN, "held to its cap: %s %d%s",
+	snprintf(drive->live.wait_reason, PGXC_REASON_LEN,
+			 "held to its cap: %s %d%s",
 			 wal > rows ? "max_wal_rate" : "max_rows_per_second",
-			 wal > rows ? migration->max_wal_rate : migration->max_rows_per_second,
+			 wal > rows ? migration->max_wal_rate
+						: migration->max_rows_per_second,
 			 wal > rows ? " kB/s" : "");
 	return Max(rows, wal);
 }
@@ -203,15 +215,16 @@ pgxc_drive_pace(PgxcDrive *drive, const PgxcMigration *migration, PgxcStep step)
 {
 	MemoryContext old = MemoryContextSwitchTo(drive->step_context);
 	TimestampTz now = GetCurrentTimestamp();
-	double		elapsed_ms = drive->paced_at == 0 ? drive->busy_ms
-		: (now - drive->paced_at) / 1000.0;
-	double		rest;
+	double elapsed_ms = drive->paced_at == 0 ? drive->busy_ms
+											 : (now - drive->paced_at) / 1000.0;
+	double rest;
 
 	drive->paced_at = now;
 	update_rates(drive, elapsed_ms / 1000);
 
 	if (migration)
-		drive->target_ms = pgxc_chunk_target_ms(migration->target_chunk_ms, active_per_core(drive));
+		drive->target_ms = pgxc_chunk_target_ms(migration->target_chunk_ms,
+												active_per_core(drive));
 
 	if (step == PGXC_STEP_CHUNK)
 	{
@@ -221,8 +234,10 @@ pgxc_drive_pace(PgxcDrive *drive, const PgxcMigration *migration, PgxcStep step)
 		drive->live.rows_updated += drive->result.rows;
 		drive->live.wal_bytes += drive->result.wal_bytes;
 		drive->live.busy_ms += drive->busy_ms;
-		drive->live.chunk_ms = drive->live.chunks == 1 ? drive->busy_ms
-			: 0.9 * drive->live.chunk_ms + 0.1 * drive->busy_ms;
+		drive->live.chunk_ms =
+			drive->live.chunks == 1
+				? drive->busy_ms
+				: 0.9 * drive->live.chunk_ms + 0.1 * drive->busy_ms;
 	}
 
 	if (migration)
@@ -231,8 +246,13 @@ pgxc_drive_pace(PgxcDrive *drive, const PgxcMigration *migration, PgxcStep step)
 	{
 		drive->live.activity = PGXC_ACTIVITY_WAITING;
 		pgxc_drive_report(drive);
-		pgxc_drive_sleep(drive, Max(drive->wait_ms, drive->duty.level == PGXC_LEVEL_RED ? SAMPLE_MS : 1),
-						 drive->duty.level == PGXC_LEVEL_RED ? PGXC_WAIT_THROTTLE : PGXC_WAIT_RETRY);
+		pgxc_drive_sleep(drive,
+						 Max(drive->wait_ms, drive->duty.level == PGXC_LEVEL_RED
+												 ? SAMPLE_MS
+												 : 1),
+						 drive->duty.level == PGXC_LEVEL_RED
+							 ? PGXC_WAIT_THROTTLE
+							 : PGXC_WAIT_RETRY);
 	}
 	else if (migration)
 	{
@@ -243,7 +263,8 @@ pgxc_drive_pace(PgxcDrive *drive, const PgxcMigration *migration, PgxcStep step)
 		if (drive->rest_owed_ms >= 1)
 		{
 			pgxc_drive_report(drive);
-			pgxc_drive_sleep(drive, (int64) drive->rest_owed_ms, PGXC_WAIT_DUTY);
+			pgxc_drive_sleep(drive, (int64) drive->rest_owed_ms,
+							 PGXC_WAIT_DUTY);
 			drive->rest_owed_ms = 0;
 		}
 	}

@@ -31,13 +31,13 @@
 
 typedef struct Totals
 {
-	int			leaves;
-	double		rows;
-	double		blocks;
-	int			indexes;
-	bool		indexed;		/* an assigned column is */
-	bool		published;
-	List	   *triggers;		/* of char * */
+	int leaves;
+	double rows;
+	double blocks;
+	int indexes;
+	bool indexed; /* an assigned column is */
+	bool published;
+	List *triggers; /* of char * */
 } Totals;
 
 static void
@@ -47,41 +47,46 @@ add_triggers(Totals *totals, Relation leaf)
 		return;
 	for (int i = 0; i < leaf->trigdesc->numtriggers; i++)
 	{
-		Trigger    *trigger = &leaf->trigdesc->triggers[i];
-		ListCell   *lc;
-		bool		known = false;
+		Trigger *trigger = &leaf->trigdesc->triggers[i];
+		ListCell *lc;
+		bool known = false;
 
 		if (trigger->tgisinternal || !TRIGGER_FOR_UPDATE(trigger->tgtype) ||
 			trigger->tgenabled == TRIGGER_DISABLED ||
 			trigger->tgenabled == TRIGGER_FIRES_ON_REPLICA)
 			continue;
-		foreach(lc, totals->triggers)
+		foreach (lc, totals->triggers)
 			known |= strcmp((char *) lfirst(lc), trigger->tgname) == 0;
 		if (!known)
-			totals->triggers = lappend(totals->triggers, pstrdup(trigger->tgname));
+			totals->triggers =
+				lappend(totals->triggers, pstrdup(trigger->tgname));
 	}
 }
 
 static void
 add_leaf(Totals *totals, Relation leaf, List *columns)
 {
-	double		blocks = RelationGetNumberOfBlocks(leaf);
-	Bitmapset  *indexed = pgxc_hot_blocking_attrs(leaf);
-	ListCell   *lc;
+	double blocks = RelationGetNumberOfBlocks(leaf);
+	Bitmapset *indexed = pgxc_hot_blocking_attrs(leaf);
+	ListCell *lc;
 
 	totals->leaves++;
 	totals->blocks += blocks;
 	if (leaf->rd_rel->reltuples > 0 && leaf->rd_rel->relpages > 0)
-		totals->rows += blocks * leaf->rd_rel->reltuples / leaf->rd_rel->relpages;
+		totals->rows +=
+			blocks * leaf->rd_rel->reltuples / leaf->rd_rel->relpages;
 	else
 		totals->rows += blocks * 40;
-	totals->indexes = Max(totals->indexes, list_length(RelationGetIndexList(leaf)));
+	totals->indexes =
+		Max(totals->indexes, list_length(RelationGetIndexList(leaf)));
 	totals->published |= pgxc_publishes_updates(leaf);
-	foreach(lc, columns)
+	foreach (lc, columns)
 	{
-		AttrNumber	attnum = get_attnum(RelationGetRelid(leaf), (char *) lfirst(lc));
+		AttrNumber attnum =
+			get_attnum(RelationGetRelid(leaf), (char *) lfirst(lc));
 
-		totals->indexed |= bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, indexed);
+		totals->indexed |=
+			bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, indexed);
 	}
 	add_triggers(totals, leaf);
 }
@@ -103,17 +108,20 @@ static char *
 side_effects(const Totals *totals)
 {
 	StringInfoData buf;
-	ListCell   *lc;
+	ListCell *lc;
 
 	initStringInfo(&buf);
-	foreach(lc, totals->triggers)
-		appendStringInfo(&buf, "%s%s", buf.len > 0 ? ", " : "triggers fire for each row: ",
+	foreach (lc, totals->triggers)
+		appendStringInfo(&buf, "%s%s",
+						 buf.len > 0 ? ", " : "triggers fire for each row: ",
 						 (char *) lfirst(lc));
 	if (totals->published)
-		appendStringInfo(&buf, "%severy updated row goes to logical subscribers",
+		appendStringInfo(&buf,
+						 "%severy updated row goes to logical subscribers",
 						 buf.len > 0 ? "; " : "");
 	if (buf.len == 0)
-		appendStringInfoString(&buf, "none: no triggers for UPDATE, not published");
+		appendStringInfoString(&buf,
+							   "none: no triggers for UPDATE, not published");
 	return buf.data;
 }
 
@@ -125,17 +133,17 @@ List *
 pgxc_plan_backfill(Oid relid, List *columns, int passes, int parallel_workers,
 				   double max_duty)
 {
-	Totals		totals = { 0 };
-	List	   *steps = NIL;
-	ListCell   *lc;
-	double		bytes;
-	double		growth;
-	double		seconds;
-	int			k;
+	Totals totals = { 0 };
+	List *steps = NIL;
+	ListCell *lc;
+	double bytes;
+	double growth;
+	double seconds;
+	int k;
 
-	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
+	foreach (lc, find_all_inheritors(relid, NoLock, NULL))
 	{
-		Relation	leaf;
+		Relation leaf;
 
 		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_PARTITIONED_TABLE)
 			continue;
@@ -148,23 +156,34 @@ pgxc_plan_backfill(Oid relid, List *columns, int passes, int parallel_workers,
 
 	bytes = totals.blocks * BLCKSZ;
 	k = pgxc_choose_passes(passes, totals.indexed, false, 100,
-						   totals.blocks > 0 ? totals.rows / totals.blocks : PGXC_DEFAULT_PASSES);
+						   totals.blocks > 0 ? totals.rows / totals.blocks
+											 : PGXC_DEFAULT_PASSES);
 	growth = bytes / k * 1.5;
 	if (k == 1)
 		growth = bytes;
-	seconds = totals.rows / ROWS_PER_SECOND / Max(1, parallel_workers) / max_duty;
+	seconds =
+		totals.rows / ROWS_PER_SECOND / Max(1, parallel_workers) / max_duty;
 
-	steps = add_step(steps, "register the migration", "ROW EXCLUSIVE", "until the end of the transaction",
-					 psprintf("%d leaf tables, about %.0f rows, %s", totals.leaves, totals.rows,
-							  text_to_cstring(DatumGetTextPP(DirectFunctionCall1(pg_size_pretty, Int64GetDatum((int64) bytes))))));
-	steps = add_step(steps, "update rows", "ROW EXCLUSIVE, and row locks", "one chunk",
-					 psprintf("%d striped passes%s; about %.0f MB of WAL and %.0f MB of growth at most; about %.0f s at duty %g",
-							  k, totals.indexed ? " (an assigned column is indexed)" : "",
-							  totals.rows * (bytes / Max(totals.rows, 1) + WAL_OVERHEAD * k / 4) / 1048576,
-							  growth / 1048576, seconds, max_duty));
-	steps = add_step(steps, "side effects of the update", "none", "-", side_effects(&totals));
+	steps =
+		add_step(steps, "register the migration", "ROW EXCLUSIVE",
+				 "until the end of the transaction",
+				 psprintf("%d leaf tables, about %.0f rows, %s", totals.leaves,
+						  totals.rows,
+						  text_to_cstring(DatumGetTextPP(DirectFunctionCall1(
+							  pg_size_pretty, Int64GetDatum((int64) bytes))))));
+	steps = add_step(
+		steps, "update rows", "ROW EXCLUSIVE, and row locks", "one chunk",
+		psprintf(
+			"%d striped passes%s; about %.0f MB of WAL and %.0f MB of growth at most; about %.0f s at duty %g",
+			k, totals.indexed ? " (an assigned column is indexed)" : "",
+			totals.rows * (bytes / Max(totals.rows, 1) + WAL_OVERHEAD * k / 4) /
+				1048576,
+			growth / 1048576, seconds, max_duty));
+	steps = add_step(steps, "side effects of the update", "none", "-",
+					 side_effects(&totals));
 	steps = add_step(steps, "verify every row", "ACCESS SHARE", "one chunk",
-					 psprintf("reads %.0f MB; about %.0f s", bytes / 1048576, seconds / 8));
+					 psprintf("reads %.0f MB; about %.0f s", bytes / 1048576,
+							  seconds / 8));
 	return steps;
 }
 
@@ -178,18 +197,19 @@ pgxc_plan(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	PgxcMigration *migration = pgxc_migration_argument(fcinfo, 0);
-	ListCell   *lc;
-	int			n = 0;
+	ListCell *lc;
+	int n = 0;
 
 	pgxc_migration_check_owner(migration);
 	InitMaterializedSRF(fcinfo, 0);
-	foreach(lc, pgxc_plan_backfill(migration->relid, migration->columns,
-								   migration->passes, migration->parallel_workers,
-								   migration->max_duty))
+	foreach (lc,
+			 pgxc_plan_backfill(migration->relid, migration->columns,
+								migration->passes, migration->parallel_workers,
+								migration->max_duty))
 	{
 		PgxcPlanStep *step = (PgxcPlanStep *) lfirst(lc);
-		Datum		values[5];
-		bool		nulls[5] = { false };
+		Datum values[5];
+		bool nulls[5] = { false };
 
 		values[0] = Int32GetDatum(++n);
 		values[1] = CStringGetTextDatum(step->action);

@@ -10,9 +10,9 @@
 typedef struct PgxcPlanStep
 {
 	const char *action;
-	const char *lock;			/* on the table */
-	const char *duration;		/* how long it is held */
-	char	   *detail;
+	const char *lock;     /* on the table */
+	const char *duration; /* how long it is held */
+	char *detail;
 } PgxcPlanStep;
 
 extern List *pgxc_plan_backfill(Oid relid, List *columns, int passes,

@@ -33,17 +33,17 @@
 #include "core/compat.h"
 #include "core/shared_state.h"
 
-#define RETRY_MS 5000			/* after no worker could be registered */
-#define MAX_BACKOFF_S 60		/* for a database whose worker keeps failing */
+#define RETRY_MS 5000    /* after no worker could be registered */
+#define MAX_BACKOFF_S 60 /* for a database whose worker keeps failing */
 
 typedef struct Child
 {
 	BackgroundWorkerHandle *handle;
-	Oid			database;
+	Oid database;
 } Child;
 
-static List *children = NIL;	/* of Child * */
-static List *to_probe = NIL;	/* of database OIDs */
+static List *children = NIL; /* of Child * */
+static List *to_probe = NIL; /* of database OIDs */
 
 static void
 launcher_exit(int code, Datum arg)
@@ -62,9 +62,9 @@ static void
 list_databases(void)
 {
 	MemoryContext context = CurrentMemoryContext;
-	Relation	rel;
+	Relation rel;
 	TableScanDesc scan;
-	HeapTuple	tuple;
+	HeapTuple tuple;
 
 	StartTransactionCommand();
 	(void) GetTransactionSnapshot();
@@ -91,8 +91,8 @@ static bool
 database_connectable(Oid database)
 {
 	MemoryContext context = CurrentMemoryContext;
-	HeapTuple	tuple;
-	bool		result = false;
+	HeapTuple tuple;
+	bool result = false;
 
 	StartTransactionCommand();
 	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(database));
@@ -113,13 +113,13 @@ database_connectable(Oid database)
 static void
 reap_children(void)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
-	foreach(lc, children)
+	foreach (lc, children)
 	{
-		Child	   *child = (Child *) lfirst(lc);
+		Child *child = (Child *) lfirst(lc);
 		PgxcDatabase *entry;
-		pid_t		pid;
+		pid_t pid;
 
 		if (GetBackgroundWorkerPid(child->handle, &pid) != BGWH_STOPPED)
 			continue;
@@ -127,8 +127,9 @@ reap_children(void)
 		LWLockAcquire(pgxc_shared->lock, LW_EXCLUSIVE);
 		entry = pgxc_database_entry(child->database, false);
 		if (entry && entry->failures > 0 && entry->wake_at == 0)
-			entry->wake_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-														 1000L * Min(1 << Min(entry->failures, 10), MAX_BACKOFF_S));
+			entry->wake_at = TimestampTzPlusMilliseconds(
+				GetCurrentTimestamp(),
+				1000L * Min(1 << Min(entry->failures, 10), MAX_BACKOFF_S));
 		LWLockRelease(pgxc_shared->lock);
 
 		pfree(child->handle);
@@ -146,7 +147,7 @@ static Oid
 next_database(long *sleep_ms)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	Oid			result = InvalidOid;
+	Oid result = InvalidOid;
 
 	LWLockAcquire(pgxc_shared->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < PGXC_MAX_DATABASES && !OidIsValid(result); i++)
@@ -166,7 +167,9 @@ next_database(long *sleep_ms)
 			result = entry->database;
 		}
 		else if (entry->wake_at != 0)
-			*sleep_ms = Min(*sleep_ms, TimestampDifferenceMilliseconds(now, entry->wake_at) + 1);
+			*sleep_ms =
+				Min(*sleep_ms,
+					TimestampDifferenceMilliseconds(now, entry->wake_at) + 1);
 	}
 	if (!OidIsValid(result) && to_probe != NIL)
 	{
@@ -186,7 +189,7 @@ static void
 note_start(Oid database, bool registered)
 {
 	PgxcDatabase *entry;
-	bool		was_failing;
+	bool was_failing;
 
 	LWLockAcquire(pgxc_shared->lock, LW_EXCLUSIVE);
 	was_failing = pgxc_shared->registration_failed;
@@ -197,7 +200,8 @@ note_start(Oid database, bool registered)
 		if (registered)
 			entry->failures++;
 		else
-			entry->wake_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RETRY_MS);
+			entry->wake_at =
+				TimestampTzPlusMilliseconds(GetCurrentTimestamp(), RETRY_MS);
 	}
 	LWLockRelease(pgxc_shared->lock);
 
@@ -214,19 +218,22 @@ start_worker(Oid database)
 {
 	BackgroundWorker worker = { 0 };
 	BackgroundWorkerHandle *handle;
-	bool		registered;
-	Child	   *child;
-	pid_t		pid;
+	bool registered;
+	Child *child;
+	pid_t pid;
 
 	if (!database_connectable(database))
 		return;
 
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_flags =
+		BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
 	worker.bgw_restart_time = BGW_NEVER_RESTART;
 	strlcpy(worker.bgw_library_name, "pgxc", sizeof(worker.bgw_library_name));
-	strlcpy(worker.bgw_function_name, "pgxc_worker_main", sizeof(worker.bgw_function_name));
-	snprintf(worker.bgw_name, BGW_MAXLEN, "pgxc worker for database %u", database);
+	strlcpy(worker.bgw_function_name, "pgxc_worker_main",
+			sizeof(worker.bgw_function_name));
+	snprintf(worker.bgw_name, BGW_MAXLEN, "pgxc worker for database %u",
+			 database);
 	strlcpy(worker.bgw_type, "pgxc worker", BGW_MAXLEN);
 	worker.bgw_main_arg = ObjectIdGetDatum(database);
 	worker.bgw_notify_pid = MyProcPid;
@@ -267,8 +274,8 @@ pgxc_launcher_main(Datum main_arg)
 
 	for (;;)
 	{
-		long		sleep_ms = 60000;
-		Oid			database;
+		long sleep_ms = 60000;
+		Oid database;
 
 		CHECK_FOR_INTERRUPTS();
 		if (ConfigReloadPending)
@@ -290,7 +297,8 @@ pgxc_launcher_main(Datum main_arg)
 			reap_children();
 		}
 
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 sleep_ms, pgxc_wait_event(PGXC_WAIT_LAUNCHER));
 		ResetLatch(MyLatch);
 	}
@@ -307,11 +315,13 @@ pgxc_launcher_init(void)
 	if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade)
 		return;
 
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_flags =
+		BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
 	worker.bgw_restart_time = 5;
 	strlcpy(worker.bgw_library_name, "pgxc", sizeof(worker.bgw_library_name));
-	strlcpy(worker.bgw_function_name, "pgxc_launcher_main", sizeof(worker.bgw_function_name));
+	strlcpy(worker.bgw_function_name, "pgxc_launcher_main",
+			sizeof(worker.bgw_function_name));
 	strlcpy(worker.bgw_name, "pgxc launcher", BGW_MAXLEN);
 	strlcpy(worker.bgw_type, "pgxc launcher", BGW_MAXLEN);
 	RegisterBackgroundWorker(&worker);

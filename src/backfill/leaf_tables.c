@@ -32,8 +32,8 @@
  * The leaf whose place in the hierarchy was checked last.  Any invalidation
  * of a relation makes us check again: a detached leaf is one of them.
  */
-static Oid	checked_root = InvalidOid;
-static Oid	checked_leaf = InvalidOid;
+static Oid checked_root = InvalidOid;
+static Oid checked_leaf = InvalidOid;
 
 static void
 forget_checked_leaf(Datum arg, Oid relid)
@@ -82,9 +82,9 @@ store_leaf(int64 migration_id, Relation leaf, bool restart)
 		INT8OID, OIDOID, OIDOID, INT8OID, INT8OID, BOOLOID);
 	BlockNumber blocks = RelationGetNumberOfBlocks(leaf);
 	PgxcIdentity saved;
-	Datum		values[6];
-	bool		isnull;
-	bool		is_new;
+	Datum values[6];
+	bool isnull;
+	bool is_new;
 
 	values[0] = Int64GetDatum(migration_id);
 	values[1] = ObjectIdGetDatum(RelationGetRelid(leaf));
@@ -94,7 +94,8 @@ store_leaf(int64 migration_id, Relation leaf, bool restart)
 	values[5] = BoolGetDatum(restart);
 
 	pgxc_sql_begin(&saved);
-	is_new = pgxc_sql_execute(&insert, values, NULL, SPI_OK_INSERT_RETURNING) == 1 &&
+	is_new =
+		pgxc_sql_execute(&insert, values, NULL, SPI_OK_INSERT_RETURNING) == 1 &&
 		DatumGetBool(pgxc_sql_value(0, 1, &isnull));
 	pgxc_sql_end(&saved);
 	return is_new;
@@ -107,22 +108,22 @@ mark_missing_leaves(const PgxcMigration *migration, List *present)
 		"SELECT relid FROM pgxc.leaf WHERE migration_id = $1 AND NOT gone",
 		INT8OID);
 	PgxcIdentity saved;
-	Datum		value = Int64GetDatum(migration->id);
-	List	   *missing = NIL;
-	ListCell   *lc;
-	uint64		n;
+	Datum value = Int64GetDatum(migration->id);
+	List *missing = NIL;
+	ListCell *lc;
+	uint64 n;
 
 	pgxc_sql_begin(&saved);
 	n = pgxc_sql_execute(&select_leaves, &value, NULL, SPI_OK_SELECT);
 	for (uint64 i = 0; i < n; i++)
 	{
-		bool		isnull;
-		Oid			relid = DatumGetObjectId(pgxc_sql_value(i, 1, &isnull));
+		bool isnull;
+		Oid relid = DatumGetObjectId(pgxc_sql_value(i, 1, &isnull));
 
 		if (!list_member_oid(present, relid))
 			missing = lappend_oid(missing, relid);
 	}
-	foreach(lc, missing)
+	foreach (lc, missing)
 		pgxc_leaf_gone(migration, lfirst_oid(lc));
 	pgxc_sql_end(&saved);
 }
@@ -138,21 +139,21 @@ mark_missing_leaves(const PgxcMigration *migration, List *present)
 int
 pgxc_leaf_sync(const PgxcMigration *migration, bool restart)
 {
-	List	   *relids;
-	List	   *leaves = NIL;
-	ListCell   *lc;
-	int			added = 0;
+	List *relids;
+	List *leaves = NIL;
+	ListCell *lc;
+	int added = 0;
 
 	if (get_rel_relkind(migration->relid) == '\0')
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("table %s does not exist any more", migration->relation_name)));
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("table %s does not exist any more",
+							   migration->relation_name)));
 
 	relids = find_all_inheritors(migration->relid, NoLock, NULL);
-	foreach(lc, relids)
+	foreach (lc, relids)
 	{
-		Oid			relid = lfirst_oid(lc);
-		Relation	leaf;
+		Oid relid = lfirst_oid(lc);
+		Relation leaf;
 
 		if (get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE)
 			continue;
@@ -165,7 +166,8 @@ pgxc_leaf_sync(const PgxcMigration *migration, bool restart)
 			added++;
 			if (migration->planned)
 				pgxc_event(migration->id, "leaf_added", NULL, NULL,
-						   psprintf("table \"%s\"", RelationGetRelationName(leaf)));
+						   psprintf("table \"%s\"",
+									RelationGetRelationName(leaf)));
 		}
 		leaves = lappend_oid(leaves, relid);
 		relation_close(leaf, AccessShareLock);
@@ -186,7 +188,7 @@ PgxcLeafStatus
 pgxc_leaf_open(const PgxcMigration *migration, Oid relid, Oid relfilenumber,
 			   LOCKMODE mode, Relation *leaf)
 {
-	Oid			owner;
+	Oid owner;
 
 	*leaf = try_relation_open(relid, mode);
 	if (*leaf == NULL)
@@ -199,14 +201,18 @@ pgxc_leaf_open(const PgxcMigration *migration, Oid relid, Oid relfilenumber,
 	}
 
 	owner = get_role_oid(migration->owner, true);
-	if (!OidIsValid(owner) || !has_privs_of_role(owner, (*leaf)->rd_rel->relowner))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("table \"%s\" belongs to another role than when the migration was started",
-						RelationGetRelationName(*leaf)),
-				 errdetail("Its expressions would run with the rights of role \"%s\".",
-						   GetUserNameFromId((*leaf)->rd_rel->relowner, true)),
-				 errhint("Cancel the migration, and let the new owner start it.")));
+	if (!OidIsValid(owner) ||
+		!has_privs_of_role(owner, (*leaf)->rd_rel->relowner))
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg(
+				 "table \"%s\" belongs to another role than when the migration was started",
+				 RelationGetRelationName(*leaf)),
+			 errdetail(
+				 "Its expressions would run with the rights of role \"%s\".",
+				 GetUserNameFromId((*leaf)->rd_rel->relowner, true)),
+			 errhint("Cancel the migration, and let the new owner start it.")));
 
 	if (pgxc_relfilenumber(*leaf) != relfilenumber)
 		return PGXC_LEAF_REWRITTEN;
@@ -218,9 +224,15 @@ static void
 forget_work(Datum *values)
 {
 	static PgxcStatement forget[] = {
-		PGXC_SQL("DELETE FROM pgxc.stripe WHERE migration_id = $1 AND relid = $2", INT8OID, OIDOID),
-		PGXC_SQL("DELETE FROM pgxc.revisit WHERE migration_id = $1 AND relid = $2", INT8OID, OIDOID),
-		PGXC_SQL("DELETE FROM pgxc.row_error WHERE migration_id = $1 AND relid = $2", INT8OID, OIDOID),
+		PGXC_SQL(
+			"DELETE FROM pgxc.stripe WHERE migration_id = $1 AND relid = $2",
+			INT8OID, OIDOID),
+		PGXC_SQL(
+			"DELETE FROM pgxc.revisit WHERE migration_id = $1 AND relid = $2",
+			INT8OID, OIDOID),
+		PGXC_SQL(
+			"DELETE FROM pgxc.row_error WHERE migration_id = $1 AND relid = $2",
+			INT8OID, OIDOID),
 	};
 
 	for (int i = 0; i < lengthof(forget); i++)
@@ -233,13 +245,13 @@ forget_work(Datum *values)
 void
 pgxc_leaf_gone(const PgxcMigration *migration, Oid relid)
 {
-	static PgxcStatement mark = PGXC_SQL(
-		"UPDATE pgxc.leaf SET gone = true, mismatches = 0"
-		" WHERE migration_id = $1 AND relid = $2",
-		INT8OID, OIDOID);
+	static PgxcStatement mark =
+		PGXC_SQL("UPDATE pgxc.leaf SET gone = true, mismatches = 0"
+				 " WHERE migration_id = $1 AND relid = $2",
+				 INT8OID, OIDOID);
 	PgxcIdentity saved;
-	Datum		values[2];
-	char	   *name = get_rel_name(relid);
+	Datum values[2];
+	char *name = get_rel_name(relid);
 
 	values[0] = Int64GetDatum(migration->id);
 	values[1] = ObjectIdGetDatum(relid);
@@ -248,7 +260,7 @@ pgxc_leaf_gone(const PgxcMigration *migration, Oid relid)
 	(void) pgxc_sql_execute(&mark, values, NULL, SPI_OK_UPDATE);
 	pgxc_event(migration->id, "leaf_gone", NULL, NULL,
 			   name ? psprintf("table \"%s\" was detached", name)
-			   : psprintf("table with OID %u was dropped", relid));
+					: psprintf("table with OID %u was dropped", relid));
 	pgxc_sql_end(&saved);
 }
 
@@ -260,16 +272,18 @@ void
 pgxc_leaf_rewritten(const PgxcMigration *migration, Relation leaf)
 {
 	PgxcIdentity saved;
-	Datum		values[2];
+	Datum values[2];
 
 	values[0] = Int64GetDatum(migration->id);
 	values[1] = ObjectIdGetDatum(RelationGetRelid(leaf));
 	pgxc_sql_begin(&saved);
 	forget_work(values);
 	(void) store_leaf(migration->id, leaf, true);
-	pgxc_event(migration->id, "layout_changed", NULL, NULL,
-			   psprintf("table \"%s\" was truncated or rewritten; it starts again at block 0",
-						RelationGetRelationName(leaf)));
+	pgxc_event(
+		migration->id, "layout_changed", NULL, NULL,
+		psprintf(
+			"table \"%s\" was truncated or rewritten; it starts again at block 0",
+			RelationGetRelationName(leaf)));
 	pgxc_sql_end(&saved);
 }
 
@@ -277,13 +291,13 @@ pgxc_leaf_rewritten(const PgxcMigration *migration, Relation leaf)
 int64
 pgxc_leaf_mismatches(int64 migration_id)
 {
-	static PgxcStatement sum = PGXC_SQL(
-		"SELECT coalesce(sum(mismatches), 0)::bigint FROM pgxc.leaf"
-		" WHERE migration_id = $1 AND NOT gone",
-		INT8OID);
+	static PgxcStatement sum =
+		PGXC_SQL("SELECT coalesce(sum(mismatches), 0)::bigint FROM pgxc.leaf"
+				 " WHERE migration_id = $1 AND NOT gone",
+				 INT8OID);
 	PgxcIdentity saved;
-	Datum		value = Int64GetDatum(migration_id);
-	int64		result;
+	Datum value = Int64GetDatum(migration_id);
+	int64 result;
 
 	pgxc_sql_begin(&saved);
 	(void) pgxc_sql_execute(&sum, &value, NULL, SPI_OK_SELECT);

@@ -12,12 +12,12 @@
 typedef enum PgxcLeafStatus
 {
 	PGXC_LEAF_OK,
-	PGXC_LEAF_GONE,				/* dropped, detached */
-	PGXC_LEAF_REWRITTEN			/* other file: its blocks mean something else */
+	PGXC_LEAF_GONE,     /* dropped, detached */
+	PGXC_LEAF_REWRITTEN /* other file: its blocks mean something else */
 } PgxcLeafStatus;
 
 extern void pgxc_leaf_tables_init(void);
-extern int	pgxc_leaf_sync(const PgxcMigration *migration, bool restart);
+extern int pgxc_leaf_sync(const PgxcMigration *migration, bool restart);
 extern PgxcLeafStatus pgxc_leaf_open(const PgxcMigration *migration, Oid relid,
 									 Oid relfilenumber, LOCKMODE mode,
 									 Relation *leaf);

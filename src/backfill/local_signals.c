@@ -26,7 +26,7 @@
 static int
 core_count(void)
 {
-	long		n = pgxc_cores;
+	long n = pgxc_cores;
 
 	if (n == 0)
 		n = sysconf(_SC_NPROCESSORS_ONLN);
@@ -42,8 +42,8 @@ pgxc_sample_active_sessions(PgxcSignals *signals,
 							const PgxcMigration *migration,
 							PgxcReading *reading)
 {
-	int			active = 0;
-	int			n;
+	int active = 0;
+	int n;
 
 	pgstat_clear_snapshot();
 	n = pgstat_fetch_stat_numbackends();
@@ -53,7 +53,8 @@ pgxc_sample_active_sessions(PgxcSignals *signals,
 
 		if (status->st_procpid != MyProcPid &&
 			status->st_backendType == B_BACKEND &&
-			(status->st_state == STATE_RUNNING || status->st_state == STATE_FASTPATH))
+			(status->st_state == STATE_RUNNING ||
+			 status->st_state == STATE_FASTPATH))
 			active++;
 	}
 	/* The first sample has no past. */
@@ -72,14 +73,15 @@ pgxc_sample_active_sessions(PgxcSignals *signals,
 static double
 run_delay_ms(PgxcSignals *signals)
 {
-	char		buf[128];
-	ssize_t		len;
+	char buf[128];
+	ssize_t len;
 	unsigned long long run;
 	unsigned long long delay;
 
 	if (signals->schedstat_fd == -1)
 	{
-		signals->schedstat_fd = open("/proc/self/schedstat", O_RDONLY | O_CLOEXEC);
+		signals->schedstat_fd =
+			open("/proc/self/schedstat", O_RDONLY | O_CLOEXEC);
 		if (signals->schedstat_fd < 0)
 			signals->schedstat_fd = -2;
 	}
@@ -103,7 +105,7 @@ pgxc_signals_chunk_begin(PgxcSignals *signals)
 void
 pgxc_signals_chunk_end(PgxcSignals *signals, double ms)
 {
-	double		delay = run_delay_ms(signals);
+	double delay = run_delay_ms(signals);
 
 	if (delay < 0 || signals->chunk_delay_ms < 0)
 		return;
@@ -125,7 +127,8 @@ pgxc_sample_cpu_wait(PgxcSignals *signals, const PgxcMigration *migration,
 	if (signals->cpu_busy_ms < 1)
 		reading->value = 0.75 * reading->value;
 	else
-		reading->value = Min(100, 100 * signals->cpu_delay_ms / signals->cpu_busy_ms);
+		reading->value =
+			Min(100, 100 * signals->cpu_delay_ms / signals->cpu_busy_ms);
 	signals->cpu_busy_ms *= 0.75;
 	signals->cpu_delay_ms *= 0.75;
 	return true;
@@ -139,9 +142,9 @@ int
 pgxc_signals_lock_waiters(PgxcSignals *signals)
 {
 	TransactionId xid = GetTopTransactionIdIfAny();
-	LOCKTAG		tag;
-	LockData   *locks;
-	int			waiters = 0;
+	LOCKTAG tag;
+	LockData *locks;
+	int waiters = 0;
 
 	if (!TransactionIdIsValid(xid))
 		return 0;
@@ -168,7 +171,8 @@ bool
 pgxc_sample_lock_waiters(PgxcSignals *signals, const PgxcMigration *migration,
 						 PgxcReading *reading)
 {
-	if (TimestampDifferenceExceeds(signals->waiters_at, GetCurrentTimestamp(), 1000))
+	if (TimestampDifferenceExceeds(signals->waiters_at, GetCurrentTimestamp(),
+								   1000))
 		signals->waiters = 0;
 	reading->value = signals->waiters;
 	return true;
@@ -187,22 +191,25 @@ pgxc_sample_dead_tuples(PgxcSignals *signals, const PgxcMigration *migration,
 	if (!OidIsValid(signals->leaf) || !signals->autovacuum ||
 		!AutoVacuumingActive() ||
 		(signals->horizon_since != 0 &&
-		 TimestampDifferenceExceeds(signals->horizon_since, GetCurrentTimestamp(), 60000)))
+		 TimestampDifferenceExceeds(signals->horizon_since,
+									GetCurrentTimestamp(), 60000)))
 		return false;
 
 	pgstat_clear_snapshot();
 	entry = pgstat_fetch_stat_tabentry(signals->leaf);
 	if (entry == NULL || pgxc_stat_live_tuples(entry) <= 0)
 		return false;
-	reading->value = 100.0 * pgxc_stat_dead_tuples(entry) / pgxc_stat_live_tuples(entry);
+	reading->value =
+		100.0 * pgxc_stat_dead_tuples(entry) / pgxc_stat_live_tuples(entry);
 	return true;
 }
 
 static void
-least_free(const char *path, const char *what, double *least, PgxcReading *reading)
+least_free(const char *path, const char *what, double *least,
+		   PgxcReading *reading)
 {
 	struct statvfs fs;
-	double		percent;
+	double percent;
 
 	if (statvfs(path, &fs) != 0 || fs.f_blocks == 0)
 		return;
@@ -219,14 +226,14 @@ bool
 pgxc_sample_disk_free(PgxcSignals *signals, const PgxcMigration *migration,
 					  PgxcReading *reading)
 {
-	double		least = 101;
+	double least = 101;
 
 	least_free(".", "data directory", &least, reading);
 	least_free("pg_wal", "WAL directory", &least, reading);
 	if (OidIsValid(signals->tablespace) &&
 		signals->tablespace != DEFAULTTABLESPACE_OID)
 	{
-		char		path[64];
+		char path[64];
 
 		snprintf(path, sizeof(path), "pg_tblspc/%u", signals->tablespace);
 		least_free(path, "tablespace of the table", &least, reading);
@@ -242,7 +249,7 @@ void
 pgxc_signals_committed(PgxcSignals *signals, TransactionId xid, XLogRecPtr lsn)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	int64		last = signals->nxids - 1;
+	int64 last = signals->nxids - 1;
 
 	if (!XLogRecPtrIsInvalid(lsn))
 	{
@@ -253,7 +260,8 @@ pgxc_signals_committed(PgxcSignals *signals, TransactionId xid, XLogRecPtr lsn)
 
 	if (TransactionIdIsValid(xid) &&
 		(last < 0 ||
-		 TimestampDifferenceExceeds(signals->xids[last % PGXC_XID_RING].at, now, 100)))
+		 TimestampDifferenceExceeds(signals->xids[last % PGXC_XID_RING].at, now,
+									100)))
 	{
 		signals->xids[signals->nxids % PGXC_XID_RING].xid = xid;
 		signals->xids[signals->nxids % PGXC_XID_RING].at = now;
@@ -270,7 +278,7 @@ pgxc_horizon_lag_ms(PgxcSignals *signals, Relation leaf)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	TransactionId horizon = GetOldestNonRemovableTransactionId(leaf);
-	int64		first = Max(0, signals->nxids - PGXC_XID_RING);
+	int64 first = Max(0, signals->nxids - PGXC_XID_RING);
 	TimestampTz oldest_kept = now;
 
 	if (horizon != signals->horizon)
@@ -282,7 +290,8 @@ pgxc_horizon_lag_ms(PgxcSignals *signals, Relation leaf)
 	/* The oldest own transaction that is not yet behind the horizon. */
 	for (int64 i = signals->nxids - 1; i >= first; i--)
 	{
-		if (TransactionIdPrecedes(signals->xids[i % PGXC_XID_RING].xid, horizon))
+		if (TransactionIdPrecedes(signals->xids[i % PGXC_XID_RING].xid,
+								  horizon))
 			break;
 		oldest_kept = signals->xids[i % PGXC_XID_RING].at;
 	}
@@ -308,7 +317,8 @@ pgxc_sample_horizon_age(PgxcSignals *signals, const PgxcMigration *migration,
 
 	if (signals->horizon_since == 0)
 		return false;
-	reading->value = (GetCurrentTimestamp() - signals->horizon_since) / 1000000.0;
+	reading->value =
+		(GetCurrentTimestamp() - signals->horizon_since) / 1000000.0;
 	if (reading->value < 10)
 		return true;
 
@@ -316,8 +326,8 @@ pgxc_sample_horizon_age(PgxcSignals *signals, const PgxcMigration *migration,
 	pgxc_sql_begin(&saved);
 	if (pgxc_sql_execute(&holder, NULL, NULL, SPI_OK_SELECT) == 1)
 	{
-		bool		isnull;
-		Datum		who = pgxc_sql_value(0, 1, &isnull);
+		bool isnull;
+		Datum who = pgxc_sql_value(0, 1, &isnull);
 
 		if (!isnull)
 			strlcpy(reading->detail, TextDatumGetCString(who), PGXC_DETAIL_LEN);
@@ -337,15 +347,15 @@ pgxc_sample_requested_checkpoints(PgxcSignals *signals,
 								  PgxcReading *reading)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	int64		requested;
-	int			n = signals->ncheckpoints;
-	int			oldest;
+	int64 requested;
+	int n = signals->ncheckpoints;
+	int oldest;
 
 	pgstat_clear_snapshot();
 	requested = pgxc_requested_checkpoints();
-	if (n == 0 ||
-		TimestampDifferenceExceeds(signals->checkpoints[(n - 1) % PGXC_CHECKPOINT_RING].at,
-								   now, 10000))
+	if (n == 0 || TimestampDifferenceExceeds(
+					  signals->checkpoints[(n - 1) % PGXC_CHECKPOINT_RING].at,
+					  now, 10000))
 	{
 		signals->checkpoints[n % PGXC_CHECKPOINT_RING].at = now;
 		signals->checkpoints[n % PGXC_CHECKPOINT_RING].requested = requested;

@@ -16,18 +16,18 @@
 
 #include "backfill/pacing.h"
 
-#define FIRST_CHUNK 8			/* blocks */
-#define MAX_CHUNK 8192			/* blocks */
-#define MAX_ROWS 10000			/* a chunk */
-#define MAX_WAL (8 * 1024 * 1024)	/* bytes a chunk */
-#define MEMORY 0.75				/* of the estimate, from chunk to chunk */
-#define CUT_INTERVAL 1.0		/* s between two halvings */
-#define GROWTH 0.05				/* of duty, per second of green */
-#define SOFT_DWELL 3.0			/* s of quiet before the duty grows again */
-#define HARD_DWELL 10.0			/* s of quiet before work resumes after red */
-#define COMPANY 0.1				/* active sessions a core that halve the duty */
-#define ALONE 0.02				/* and up to which chunks may be long */
-#define MIN_TARGET_MS 1.0		/* of a chunk, with somebody to disturb */
+#define FIRST_CHUNK 8             /* blocks */
+#define MAX_CHUNK 8192            /* blocks */
+#define MAX_ROWS 10000            /* a chunk */
+#define MAX_WAL (8 * 1024 * 1024) /* bytes a chunk */
+#define MEMORY 0.75               /* of the estimate, from chunk to chunk */
+#define CUT_INTERVAL 1.0          /* s between two halvings */
+#define GROWTH 0.05               /* of duty, per second of green */
+#define SOFT_DWELL 3.0            /* s of quiet before the duty grows again */
+#define HARD_DWELL 10.0           /* s of quiet before work resumes after red */
+#define COMPANY 0.1       /* active sessions a core that halve the duty */
+#define ALONE 0.02        /* and up to which chunks may be long */
+#define MIN_TARGET_MS 1.0 /* of a chunk, with somebody to disturb */
 
 void
 pgxc_sizer_init(PgxcSizer *sizer)
@@ -50,8 +50,8 @@ void
 pgxc_sizer_update(PgxcSizer *sizer, const PgxcChunkResult *chunk,
 				  double target_ms)
 {
-	double		before = Max(chunk->blocks, 1);
-	double		next;
+	double before = Max(chunk->blocks, 1);
+	double next;
 
 	if (chunk->rows == 0 && chunk->ms * 4 <= target_ms)
 	{
@@ -211,9 +211,9 @@ PgxcLevel
 pgxc_signal_level(PgxcLevel before, double value, double soft, double hard,
 				  bool lower_is_worse)
 {
-	double		sign = lower_is_worse ? -1 : 1;
-	double		leave = lower_is_worse ? 1.25 : 0.5;
-	double		hard_exit = soft > 0 ? soft : hard * leave;
+	double sign = lower_is_worse ? -1 : 1;
+	double leave = lower_is_worse ? 1.25 : 0.5;
+	double hard_exit = soft > 0 ? soft : hard * leave;
 
 	if (soft <= 0 && hard <= 0)
 		return PGXC_LEVEL_OFF;
@@ -257,7 +257,7 @@ int64
 pgxc_choose_window(double chunk_blocks, double blocks_per_ms,
 				   double horizon_lag_ms, int64 cap)
 {
-	double		needed = blocks_per_ms * horizon_lag_ms * 1.5;
+	double needed = blocks_per_ms * horizon_lag_ms * 1.5;
 
 	if (needed > cap)
 		return 0;
@@ -282,12 +282,12 @@ PG_FUNCTION_INFO_V1(pgxc_test_target);
 Datum
 pgxc_test_sizer(PG_FUNCTION_ARGS)
 {
-	Datum	   *ms;
-	Datum	   *rows;
-	Datum	   *wal;
-	Datum	   *out;
-	int			n;
-	PgxcSizer	sizer;
+	Datum *ms;
+	Datum *rows;
+	Datum *wal;
+	Datum *out;
+	int n;
+	PgxcSizer sizer;
 
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), FLOAT8OID, 8, FLOAT8PASSBYVAL,
 					  TYPALIGN_DOUBLE, &ms, NULL, &n);
@@ -324,13 +324,13 @@ pgxc_test_sizer(PG_FUNCTION_ARGS)
 Datum
 pgxc_test_duty(PG_FUNCTION_ARGS)
 {
-	Datum	   *levels;
-	Datum	   *out;
-	int			n;
-	PgxcDuty	duty;
+	Datum *levels;
+	Datum *out;
+	int n;
+	PgxcDuty duty;
 
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), INT4OID, 4, true,
-					  TYPALIGN_INT, &levels, NULL, &n);
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), INT4OID, 4, true, TYPALIGN_INT,
+					  &levels, NULL, &n);
 	out = palloc(sizeof(Datum) * (n + 1));
 	pgxc_duty_init(&duty, PG_GETARG_FLOAT8(2));
 	out[0] = Float8GetDatum(duty.duty);
@@ -367,17 +367,18 @@ Datum
 pgxc_test_window(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_INT64(pgxc_choose_window(PG_GETARG_FLOAT8(0), PG_GETARG_FLOAT8(1),
-									   PG_GETARG_FLOAT8(2), PG_GETARG_INT64(3)));
+									   PG_GETARG_FLOAT8(2),
+									   PG_GETARG_INT64(3)));
 }
 
 /* pgxc_test_delay(busy_ms, duty, amount, per_second, elapsed_ms) */
 Datum
 pgxc_test_delay(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_FLOAT8(Max(pgxc_rest_ms(PG_GETARG_FLOAT8(0), PG_GETARG_FLOAT8(1)),
-						 pgxc_rate_delay_ms(PG_GETARG_FLOAT8(2),
-											PG_GETARG_FLOAT8(3),
-											PG_GETARG_FLOAT8(4))));
+	PG_RETURN_FLOAT8(
+		Max(pgxc_rest_ms(PG_GETARG_FLOAT8(0), PG_GETARG_FLOAT8(1)),
+			pgxc_rate_delay_ms(PG_GETARG_FLOAT8(2), PG_GETARG_FLOAT8(3),
+							   PG_GETARG_FLOAT8(4))));
 }
 
 /* pgxc_test_ceiling(max_duty, active_per_core float8, follow boolean) */
@@ -392,5 +393,6 @@ pgxc_test_ceiling(PG_FUNCTION_ARGS)
 Datum
 pgxc_test_target(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_FLOAT8(pgxc_chunk_target_ms(PG_GETARG_FLOAT8(0), PG_GETARG_FLOAT8(1)));
+	PG_RETURN_FLOAT8(
+		pgxc_chunk_target_ms(PG_GETARG_FLOAT8(0), PG_GETARG_FLOAT8(1)));
 }

@@ -8,38 +8,38 @@
 #include "core/shared_state.h"
 
 #define PGXC_MIN_DUTY 0.02
-#define PGXC_RESUME_DUTY 0.1	/* after red */
+#define PGXC_RESUME_DUTY 0.1 /* after red */
 #define PGXC_DEFAULT_PASSES 20
-#define PGXC_MIN_WINDOW 512		/* blocks */
+#define PGXC_MIN_WINDOW 512 /* blocks */
 
 /* What one chunk did. */
 typedef struct PgxcChunkResult
 {
-	double		ms;				/* execution, without the commit */
-	int64		blocks;
-	int64		rows;
-	int64		wal_bytes;
-	bool		waiters;		/* somebody waited for a lock of the chunk */
+	double ms; /* execution, without the commit */
+	int64 blocks;
+	int64 rows;
+	int64 wal_bytes;
+	bool waiters; /* somebody waited for a lock of the chunk */
 } PgxcChunkResult;
 
 /* The chunk size: a smoothed estimate of blocks per millisecond. */
 typedef struct PgxcSizer
 {
-	double		blocks;			/* smoothed sums; their ratio is the estimate */
-	double		ms;
-	double		next;			/* blocks of the next chunk */
+	double blocks; /* smoothed sums; their ratio is the estimate */
+	double ms;
+	double next; /* blocks of the next chunk */
 } PgxcSizer;
 
 /* The duty cycle. */
 typedef struct PgxcDuty
 {
-	double		duty;
-	bool		slow_start;		/* nothing but green was seen so far */
-	PgxcLevel	level;			/* after dwell times */
-	double		since_cut_s;	/* since the duty was last halved */
-	double		quiet_s;		/* since the last yellow or red sample */
-	double		no_red_s;		/* since the last red sample */
-	double		red_s;			/* for how long it has been red */
+	double duty;
+	bool slow_start;    /* nothing but green was seen so far */
+	PgxcLevel level;    /* after dwell times */
+	double since_cut_s; /* since the duty was last halved */
+	double quiet_s;     /* since the last yellow or red sample */
+	double no_red_s;    /* since the last red sample */
+	double red_s;       /* for how long it has been red */
 } PgxcDuty;
 
 extern void pgxc_sizer_init(PgxcSizer *sizer);
@@ -56,8 +56,8 @@ extern double pgxc_rate_delay_ms(double amount, double per_second,
 								 double elapsed_ms);
 extern PgxcLevel pgxc_signal_level(PgxcLevel before, double value, double soft,
 								   double hard, bool lower_is_worse);
-extern int	pgxc_choose_passes(int wanted, bool indexed, bool horizon_held,
-							   int fillfactor, double rows_per_block);
+extern int pgxc_choose_passes(int wanted, bool indexed, bool horizon_held,
+							  int fillfactor, double rows_per_block);
 extern int64 pgxc_choose_window(double chunk_blocks, double blocks_per_ms,
 								double horizon_lag_ms, int64 cap);
 

@@ -34,7 +34,7 @@
 static void
 check_kind(Relation rel)
 {
-	char	   *name = RelationGetRelationName(rel);
+	char *name = RelationGetRelationName(rel);
 
 	switch (rel->rd_rel->relkind)
 	{
@@ -67,11 +67,13 @@ check_kind(Relation rel)
 	}
 
 	if (rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("cannot backfill temporary table \"%s\"", name),
-				 errdetail("Background workers cannot see the temporary tables of a session."),
-				 errhint("Use UPDATE.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+			 errmsg("cannot backfill temporary table \"%s\"", name),
+			 errdetail(
+				 "Background workers cannot see the temporary tables of a session."),
+			 errhint("Use UPDATE.")));
 	if (IsSystemRelation(rel))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -80,14 +82,17 @@ check_kind(Relation rel)
 	if (RelationGetNamespace(rel) == pgxc_schema_oid())
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied: \"%s\" belongs to extension pgxc", name),
+				 errmsg("permission denied: \"%s\" belongs to extension pgxc",
+						name),
 				 errhint("Name a table of your own.")));
 	if (rel->rd_rel->relkind == RELKIND_RELATION &&
 		rel->rd_rel->relam != HEAP_TABLE_AM_OID)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot backfill table \"%s\", which is not a heap table", name),
-				 errhint("pgxc walks the blocks of a heap; use UPDATE.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot backfill table \"%s\", which is not a heap table",
+					name),
+			 errhint("pgxc walks the blocks of a heap; use UPDATE.")));
 }
 
 static void
@@ -100,12 +105,16 @@ check_update_rules(Relation rel)
 		RewriteRule *rule = rel->rd_rules->rules[i];
 
 		if (rule->event == CMD_UPDATE)
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("cannot backfill table \"%s\", which has rules for UPDATE",
-							RelationGetRelationName(rel)),
-					 errdetail("A rule could turn the backfill into something else."),
-					 errhint("Drop the rule, or disable it with ALTER TABLE ... DISABLE RULE and use a trigger.")));
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg(
+					 "cannot backfill table \"%s\", which has rules for UPDATE",
+					 RelationGetRelationName(rel)),
+				 errdetail(
+					 "A rule could turn the backfill into something else."),
+				 errhint(
+					 "Drop the rule, or disable it with ALTER TABLE ... DISABLE RULE and use a trigger.")));
 	}
 }
 
@@ -117,18 +126,24 @@ void
 pgxc_preflight_relation(Relation rel, bool is_root)
 {
 	check_kind(rel);
-	if (is_root && !pgxc_relation_ownercheck(RelationGetRelid(rel), GetUserId()))
+	if (is_root &&
+		!pgxc_relation_ownercheck(RelationGetRelid(rel), GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE,
 					   RelationGetRelationName(rel));
 	check_update_rules(rel);
 
-	if (check_enable_rls(RelationGetRelid(rel), rel->rd_rel->relowner, true) == RLS_ENABLED)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("row security would hide rows of table \"%s\" from its owner",
-						RelationGetRelationName(rel)),
-				 errdetail("The backfill runs as the owner, and FORCE ROW LEVEL SECURITY is set."),
-				 errhint("Grant BYPASSRLS to the owner, or ALTER TABLE ... NO FORCE ROW LEVEL SECURITY meanwhile.")));
+	if (check_enable_rls(RelationGetRelid(rel), rel->rd_rel->relowner, true) ==
+		RLS_ENABLED)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg(
+				 "row security would hide rows of table \"%s\" from its owner",
+				 RelationGetRelationName(rel)),
+			 errdetail(
+				 "The backfill runs as the owner, and FORCE ROW LEVEL SECURITY is set."),
+			 errhint(
+				 "Grant BYPASSRLS to the owner, or ALTER TABLE ... NO FORCE ROW LEVEL SECURITY meanwhile.")));
 
 	/* Core's own error, which names the publication's need. */
 	if (rel->rd_rel->relkind == RELKIND_RELATION)
@@ -143,30 +158,33 @@ pgxc_preflight_relation(Relation rel, bool is_root)
 void
 pgxc_preflight_columns(Relation root, List *columns, Oid relid)
 {
-	Relation	rel;
-	ListCell   *lc;
+	Relation rel;
+	ListCell *lc;
 
 	if (get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE)
 		return;
 
 	/* ACCESS SHARE: only the definition is read. */
 	rel = table_open(relid, AccessShareLock);
-	foreach(lc, columns)
+	foreach (lc, columns)
 	{
-		AttrNumber	attnum = get_attnum(relid, (char *) lfirst(lc));
-		Bitmapset  *attrs;
-		bool		in_expression;
+		AttrNumber attnum = get_attnum(relid, (char *) lfirst(lc));
+		Bitmapset *attrs;
+		bool in_expression;
 
 		attrs = bms_make_singleton(attnum - FirstLowInvalidHeapAttributeNumber);
 		if (has_partition_attrs(rel, attrs, &in_expression))
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("cannot assign column \"%s\", which is in the partition key of table \"%s\"",
-							(char *) lfirst(lc), RelationGetRelationName(rel)),
-					 errdetail("The update would move rows between partitions."),
-					 errhint("Use UPDATE, in batches of your own.")));
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg(
+					 "cannot assign column \"%s\", which is in the partition key of table \"%s\"",
+					 (char *) lfirst(lc), RelationGetRelationName(rel)),
+				 errdetail("The update would move rows between partitions."),
+				 errhint("Use UPDATE, in batches of your own.")));
 	}
-	table_close(rel, relid == RelationGetRelid(root) ? NoLock : AccessShareLock);
+	table_close(rel,
+				relid == RelationGetRelid(root) ? NoLock : AccessShareLock);
 }
 
 /*
@@ -176,16 +194,16 @@ pgxc_preflight_columns(Relation root, List *columns, Oid relid)
 List *
 pgxc_relation_ancestors(Oid relid)
 {
-	List	   *result = NIL;
-	List	   *todo = list_make1_oid(relid);
-	Relation	inherits = table_open(InheritsRelationId, AccessShareLock);
+	List *result = NIL;
+	List *todo = list_make1_oid(relid);
+	Relation inherits = table_open(InheritsRelationId, AccessShareLock);
 
 	while (todo != NIL)
 	{
-		Oid			child = linitial_oid(todo);
+		Oid child = linitial_oid(todo);
 		ScanKeyData key;
 		SysScanDesc scan;
-		HeapTuple	tuple;
+		HeapTuple tuple;
 
 		todo = list_delete_first(todo);
 		ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber,
@@ -194,7 +212,7 @@ pgxc_relation_ancestors(Oid relid)
 								  NULL, 1, &key);
 		while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 		{
-			Oid			parent = ((Form_pg_inherits) GETSTRUCT(tuple))->inhparent;
+			Oid parent = ((Form_pg_inherits) GETSTRUCT(tuple))->inhparent;
 
 			if (!list_member_oid(result, parent))
 			{

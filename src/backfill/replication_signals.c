@@ -24,14 +24,14 @@
 static bool
 slowest_apply(XLogRecPtr *apply, int *pid)
 {
-	bool		found = false;
+	bool found = false;
 
 	for (int i = 0; i < max_wal_senders; i++)
 	{
-		WalSnd	   *walsnd = &WalSndCtl->walsnds[i];
-		int			walsnd_pid;
+		WalSnd *walsnd = &WalSndCtl->walsnds[i];
+		int walsnd_pid;
 		WalSndState state;
-		XLogRecPtr	walsnd_apply;
+		XLogRecPtr walsnd_apply;
 
 		SpinLockAcquire(&walsnd->mutex);
 		walsnd_pid = walsnd->pid;
@@ -61,9 +61,9 @@ bool
 pgxc_sample_replay_lag(PgxcSignals *signals, const PgxcMigration *migration,
 					   PgxcReading *reading)
 {
-	XLogRecPtr	apply;
-	int			pid;
-	int64		first = Max(0, signals->ncommits - PGXC_COMMIT_RING);
+	XLogRecPtr apply;
+	int pid;
+	int64 first = Max(0, signals->ncommits - PGXC_COMMIT_RING);
 
 	if (!slowest_apply(&apply, &pid))
 		return false;
@@ -74,7 +74,8 @@ pgxc_sample_replay_lag(PgxcSignals *signals, const PgxcMigration *migration,
 		if (signals->commits[i % PGXC_COMMIT_RING].lsn > apply)
 		{
 			reading->value = (GetCurrentTimestamp() -
-							  signals->commits[i % PGXC_COMMIT_RING].at) / 1000.0;
+							  signals->commits[i % PGXC_COMMIT_RING].at) /
+							 1000.0;
 			break;
 		}
 	}
@@ -87,9 +88,9 @@ pgxc_sample_replay_lag_bytes(PgxcSignals *signals,
 							 const PgxcMigration *migration,
 							 PgxcReading *reading)
 {
-	XLogRecPtr	apply;
-	XLogRecPtr	now = GetXLogInsertRecPtr();
-	int			pid;
+	XLogRecPtr apply;
+	XLogRecPtr now = GetXLogInsertRecPtr();
+	int pid;
 
 	if (!slowest_apply(&apply, &pid))
 		return false;
@@ -106,21 +107,21 @@ pgxc_sample_replay_lag_bytes(PgxcSignals *signals,
 static bool
 furthest_slot(bool kept_only, double *behind, PgxcReading *reading)
 {
-	XLogRecPtr	now = GetXLogInsertRecPtr();
-	bool		found = false;
+	XLogRecPtr now = GetXLogInsertRecPtr();
+	bool found = false;
 
 	LWLockAcquire(ReplicationSlotControlLock, LW_SHARED);
 	for (int i = 0; i < max_replication_slots; i++)
 	{
 		ReplicationSlot *slot = &ReplicationSlotCtl->replication_slots[i];
-		XLogRecPtr	position;
-		bool		usable;
+		XLogRecPtr position;
+		bool usable;
 
 		if (!slot->in_use)
 			continue;
 		SpinLockAcquire(&slot->mutex);
 		usable = !pgxc_slot_invalidated(slot) &&
-			slot->data.persistency != RS_TEMPORARY;
+				 slot->data.persistency != RS_TEMPORARY;
 		position = slot->data.restart_lsn;
 		if (!kept_only && slot->active_pid != 0 && SlotIsLogical(slot) &&
 			!XLogRecPtrIsInvalid(slot->data.confirmed_flush))
@@ -133,7 +134,8 @@ furthest_slot(bool kept_only, double *behind, PgxcReading *reading)
 		{
 			*behind = now - position;
 			snprintf(reading->detail, PGXC_DETAIL_LEN, "slot \"%.45s\"%s",
-					 NameStr(slot->data.name), slot->active_pid ? "" : ", inactive");
+					 NameStr(slot->data.name),
+					 slot->active_pid ? "" : ", inactive");
 			found = true;
 		}
 	}
@@ -145,7 +147,7 @@ bool
 pgxc_sample_slot_lag(PgxcSignals *signals, const PgxcMigration *migration,
 					 PgxcReading *reading)
 {
-	double		behind = 0;
+	double behind = 0;
 
 	if (!furthest_slot(false, &behind, reading))
 		return false;
@@ -157,11 +159,13 @@ bool
 pgxc_sample_slot_wal_left(PgxcSignals *signals, const PgxcMigration *migration,
 						  PgxcReading *reading)
 {
-	double		behind = 0;
+	double behind = 0;
 
-	if (max_slot_wal_keep_size_mb <= 0 || !furthest_slot(true, &behind, reading))
+	if (max_slot_wal_keep_size_mb <= 0 ||
+		!furthest_slot(true, &behind, reading))
 		return false;
-	reading->value = Max(0, 100 * (1 - behind / MEGABYTE / max_slot_wal_keep_size_mb));
+	reading->value =
+		Max(0, 100 * (1 - behind / MEGABYTE / max_slot_wal_keep_size_mb));
 	return true;
 }
 
@@ -171,9 +175,9 @@ pgxc_sample_archive_backlog(PgxcSignals *signals,
 							const PgxcMigration *migration,
 							PgxcReading *reading)
 {
-	DIR		   *dir;
+	DIR *dir;
 	struct dirent *entry;
-	int			ready = 0;
+	int ready = 0;
 
 	if (!XLogArchivingActive())
 		return false;
@@ -181,9 +185,10 @@ pgxc_sample_archive_backlog(PgxcSignals *signals,
 	dir = AllocateDir(XLOGDIR "/archive_status");
 	if (dir == NULL)
 		return false;
-	while ((entry = ReadDirExtended(dir, XLOGDIR "/archive_status", LOG)) != NULL)
+	while ((entry = ReadDirExtended(dir, XLOGDIR "/archive_status", LOG)) !=
+		   NULL)
 	{
-		size_t		len = strlen(entry->d_name);
+		size_t len = strlen(entry->d_name);
 
 		if (len > 6 && strcmp(entry->d_name + len - 6, ".ready") == 0)
 			ready++;

@@ -12,12 +12,12 @@
 /* Classes (the first two characters of an SQLSTATE), and what they mean. */
 static const struct
 {
-	char		code[3];
+	char code[3];
 	PgxcErrorClass error_class;
 } class_table[] = {
-	{ "08", PGXC_ERROR_ENVIRONMENT },	/* connection, of a foreign server */
+	{ "08", PGXC_ERROR_ENVIRONMENT }, /* connection, of a foreign server */
 	{ "0A", PGXC_ERROR_DEFINITION },
-	{ "25", PGXC_ERROR_ENVIRONMENT },	/* read-only transaction, and the like */
+	{ "25", PGXC_ERROR_ENVIRONMENT }, /* read-only transaction, and the like */
 	{ "26", PGXC_ERROR_DEFINITION },
 	{ "28", PGXC_ERROR_DEFINITION },
 	{ "2B", PGXC_ERROR_DEFINITION },
@@ -36,9 +36,9 @@ static const struct
 	{ "XX", PGXC_ERROR_CORRUPTION },
 };
 
-static const char *const class_names[] = {
-	"contention", "row", "environment", "definition", "corruption", "operator"
-};
+static const char *const class_names[] = { "contention",  "row",
+										   "environment", "definition",
+										   "corruption",  "operator" };
 
 /*
  * Everything that is not listed is taken for a matter of one row: the classes
@@ -82,7 +82,7 @@ pgxc_error_class_name(PgxcErrorClass error_class)
 int64
 pgxc_backoff_ms(int64 first_ms, int tries, int64 cap_ms)
 {
-	int64		ms = first_ms;
+	int64 ms = first_ms;
 
 	for (int i = 0; i < tries && ms < cap_ms; i++)
 		ms *= 2;
@@ -96,7 +96,7 @@ PG_FUNCTION_INFO_V1(pgxc_test_backoff);
 Datum
 pgxc_test_error_class(PG_FUNCTION_ARGS)
 {
-	char	   *s = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char *s = text_to_cstring(PG_GETARG_TEXT_PP(0));
 
 	if (strlen(s) != 5)
 		PG_RETURN_NULL();

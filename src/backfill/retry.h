@@ -7,12 +7,12 @@
 
 typedef enum PgxcErrorClass
 {
-	PGXC_ERROR_CONTENTION,		/* somebody else was first: smaller and later */
-	PGXC_ERROR_ROW,				/* one row cannot be updated: find it */
-	PGXC_ERROR_ENVIRONMENT,		/* the server cannot just now: wait */
-	PGXC_ERROR_DEFINITION,		/* can never work as written: fail */
-	PGXC_ERROR_CORRUPTION,		/* do not touch anything more: fail */
-	PGXC_ERROR_OPERATOR			/* somebody cancelled it: pause */
+	PGXC_ERROR_CONTENTION,  /* somebody else was first: smaller and later */
+	PGXC_ERROR_ROW,         /* one row cannot be updated: find it */
+	PGXC_ERROR_ENVIRONMENT, /* the server cannot just now: wait */
+	PGXC_ERROR_DEFINITION,  /* can never work as written: fail */
+	PGXC_ERROR_CORRUPTION,  /* do not touch anything more: fail */
+	PGXC_ERROR_OPERATOR     /* somebody cancelled it: pause */
 } PgxcErrorClass;
 
 extern PgxcErrorClass pgxc_error_class(int sqlerrcode);

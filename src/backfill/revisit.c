@@ -27,11 +27,11 @@
 
 typedef struct RevisitRange
 {
-	int64		id;
-	Oid			relid;
-	Oid			relfilenumber;
-	int64		first_block;
-	int64		end_block;
+	int64 id;
+	Oid relid;
+	Oid relfilenumber;
+	int64 first_block;
+	int64 end_block;
 } RevisitRange;
 
 /*
@@ -46,7 +46,7 @@ pgxc_revisit_add(int64 migration_id, Oid relid, int64 first_block,
 		" VALUES ($1, $2, $3, $4, $5)",
 		INT8OID, OIDOID, INT8OID, INT8OID, TEXTOID);
 	PgxcIdentity saved;
-	Datum		values[5];
+	Datum values[5];
 
 	values[0] = Int64GetDatum(migration_id);
 	values[1] = ObjectIdGetDatum(relid);
@@ -70,7 +70,7 @@ pgxc_revisit_postpone(int64 id, int64 ms, const char *reason)
 		" WHERE id = $1",
 		INT8OID, INT8OID, TEXTOID);
 	PgxcIdentity saved;
-	Datum		values[3];
+	Datum values[3];
 
 	values[0] = Int64GetDatum(id);
 	values[1] = Int64GetDatum(ms);
@@ -83,13 +83,12 @@ pgxc_revisit_postpone(int64 id, int64 ms, const char *reason)
 int
 pgxc_revisit_tries(int64 id)
 {
-	static PgxcStatement select_tries = PGXC_SQL(
-		"SELECT tries FROM pgxc.revisit WHERE id = $1",
-		INT8OID);
+	static PgxcStatement select_tries =
+		PGXC_SQL("SELECT tries FROM pgxc.revisit WHERE id = $1", INT8OID);
 	PgxcIdentity saved;
-	Datum		value = Int64GetDatum(id);
-	bool		isnull;
-	int			tries = 0;
+	Datum value = Int64GetDatum(id);
+	bool isnull;
+	int tries = 0;
 
 	pgxc_sql_begin(&saved);
 	if (pgxc_sql_execute(&select_tries, &value, NULL, SPI_OK_SELECT) == 1)
@@ -102,14 +101,13 @@ pgxc_revisit_tries(int64 id)
 static void
 shrink(const RevisitRange *range, int64 first_block)
 {
-	static PgxcStatement update = PGXC_SQL(
-		"UPDATE pgxc.revisit SET first_block = $2 WHERE id = $1",
-		INT8OID, INT8OID);
-	static PgxcStatement delete = PGXC_SQL(
-		"DELETE FROM pgxc.revisit WHERE id = $1",
-		INT8OID);
+	static PgxcStatement update =
+		PGXC_SQL("UPDATE pgxc.revisit SET first_block = $2 WHERE id = $1",
+				 INT8OID, INT8OID);
+	static PgxcStatement delete =
+		PGXC_SQL("DELETE FROM pgxc.revisit WHERE id = $1", INT8OID);
 	PgxcIdentity saved;
-	Datum		values[2];
+	Datum values[2];
 
 	values[0] = Int64GetDatum(range->id);
 	values[1] = Int64GetDatum(first_block);
@@ -139,9 +137,9 @@ take_range(int64 migration_id, RevisitRange *range, int64 *wait_ms)
 		" FROM pgxc.revisit WHERE migration_id = $1 HAVING count(*) > 0",
 		INT8OID);
 	PgxcIdentity saved;
-	Datum		value = Int64GetDatum(migration_id);
-	bool		isnull;
-	bool		found;
+	Datum value = Int64GetDatum(migration_id);
+	bool isnull;
+	bool found;
 
 	pgxc_sql_begin(&saved);
 	found = pgxc_sql_execute(&find, &value, NULL, SPI_OK_SELECT) == 1;
@@ -170,13 +168,14 @@ update_one_row(PgxcDrive *drive, const PgxcMigration *migration, Relation leaf,
 {
 	PgxcChunkArgs args = { { position, position + 1 }, 1, 0, 0, NULL };
 	PgxcChunkOutcome outcome;
-	char		timeout[32];
+	char timeout[32];
 
 	drive->work.kind = PGXC_WORK_REVISIT_ROW;
 	drive->work.range = args.range;
 	snprintf(timeout, sizeof(timeout), "%dms", migration->target_chunk_ms);
 	pgxc_set_local("lock_timeout", timeout);
-	pgxc_chunk_measured(drive, migration, leaf, PGXC_CHUNK_UPDATE, &args, &outcome);
+	pgxc_chunk_measured(drive, migration, leaf, PGXC_CHUNK_UPDATE, &args,
+						&outcome);
 	pgxc_require_convergence(&outcome);
 }
 
@@ -184,8 +183,8 @@ static PgxcStep
 work_on_range(PgxcDrive *drive, const PgxcMigration *migration, Relation leaf,
 			  const RevisitRange *range)
 {
-	int64		blocks = Max(1, Min((int64) drive->update_sizer.next, 1024));
-	int64		end;
+	int64 blocks = Max(1, Min((int64) drive->update_sizer.next, 1024));
+	int64 end;
 	PgxcChunkArgs args = { 0 };
 	PgxcChunkOutcome outcome;
 	PgxcChunkOutcome rest;
@@ -196,11 +195,13 @@ work_on_range(PgxcDrive *drive, const PgxcMigration *migration, Relation leaf,
 	args.range.first = PGXC_BLOCK_KEY(range->first_block);
 	args.range.end = PGXC_BLOCK_KEY(end);
 	args.passes = 1;
-	args.skip = pgxc_row_error_skip(drive, migration->id, range->relid, args.range);
+	args.skip =
+		pgxc_row_error_skip(drive, migration->id, range->relid, args.range);
 	drive->work.range = args.range;
 
 	drive->sizer = &drive->update_sizer;
-	pgxc_chunk_measured(drive, migration, leaf, PGXC_CHUNK_UPDATE_UNLOCKED, &args, &outcome);
+	pgxc_chunk_measured(drive, migration, leaf, PGXC_CHUNK_UPDATE_UNLOCKED,
+						&args, &outcome);
 	pgxc_require_convergence(&outcome);
 	pgxc_chunk_execute(migration, leaf, PGXC_CHUNK_SEEK, &args, &rest);
 	if (rest.needing == 0)
@@ -224,12 +225,12 @@ PgxcStep
 pgxc_revisit_step(PgxcDrive *drive, const PgxcMigration *migration)
 {
 	RevisitRange range;
-	Relation	leaf;
-	PgxcStep	step;
-	int64		wait_ms = 0;
+	Relation leaf;
+	PgxcStep step;
+	int64 wait_ms = 0;
 
 	if (migration->verifying)
-		return PGXC_STEP_DONE;	/* its finds wait for the end of the round */
+		return PGXC_STEP_DONE; /* its finds wait for the end of the round */
 	if (!take_range(migration->id, &range, &wait_ms))
 	{
 		if (wait_ms == 0)
@@ -243,7 +244,8 @@ pgxc_revisit_step(PgxcDrive *drive, const PgxcMigration *migration)
 	drive->work.relid = range.relid;
 	drive->work.revisit_id = range.id;
 
-	switch (pgxc_leaf_open(migration, range.relid, range.relfilenumber, RowExclusiveLock, &leaf))
+	switch (pgxc_leaf_open(migration, range.relid, range.relfilenumber,
+						   RowExclusiveLock, &leaf))
 	{
 		case PGXC_LEAF_GONE:
 			pgxc_leaf_gone(migration, range.relid);

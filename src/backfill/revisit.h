@@ -9,8 +9,9 @@
 
 extern void pgxc_revisit_add(int64 migration_id, Oid relid, int64 first_block,
 							 int64 end_block, const char *reason);
-extern PgxcStep pgxc_revisit_step(PgxcDrive *drive, const PgxcMigration *migration);
+extern PgxcStep pgxc_revisit_step(PgxcDrive *drive,
+								  const PgxcMigration *migration);
 extern void pgxc_revisit_postpone(int64 id, int64 ms, const char *reason);
-extern int	pgxc_revisit_tries(int64 id);
+extern int pgxc_revisit_tries(int64 id);
 
 #endif /* PGXC_REVISIT_H */

@@ -9,8 +9,8 @@
  */
 #include "postgres.h"
 
-#include "access/relation.h"
 #include "access/htup_details.h"
+#include "access/relation.h"
 #include "access/table.h"
 #include "catalog/pg_type.h"
 #include "utils/array.h"
@@ -30,10 +30,10 @@
 bool
 pgxc_range_split(const PgxcRange *range, PgxcRange *low, PgxcRange *high)
 {
-	uint64		first = range->first;
-	uint64		end = range->end;
-	uint64		middle;
-	int64		first_block = PGXC_KEY_BLOCK(first);
+	uint64 first = range->first;
+	uint64 end = range->end;
+	uint64 middle;
+	int64 first_block = PGXC_KEY_BLOCK(first);
 
 	middle = PGXC_BLOCK_KEY((first_block + PGXC_KEY_BLOCK(end) + 1) / 2);
 	if (middle <= first || middle >= end)
@@ -53,14 +53,14 @@ pgxc_range_split(const PgxcRange *range, PgxcRange *low, PgxcRange *high)
 static Oid
 leaf_relfilenumber(int64 migration_id, Oid relid)
 {
-	static PgxcStatement select_leaf = PGXC_SQL(
-		"SELECT relfilenumber FROM pgxc.leaf"
-		" WHERE migration_id = $1 AND relid = $2 AND NOT gone",
-		INT8OID, OIDOID);
+	static PgxcStatement select_leaf =
+		PGXC_SQL("SELECT relfilenumber FROM pgxc.leaf"
+				 " WHERE migration_id = $1 AND relid = $2 AND NOT gone",
+				 INT8OID, OIDOID);
 	PgxcIdentity saved;
-	Datum		values[2];
-	bool		isnull;
-	Oid			result = InvalidOid;
+	Datum values[2];
+	bool isnull;
+	Oid result = InvalidOid;
 
 	values[0] = Int64GetDatum(migration_id);
 	values[1] = ObjectIdGetDatum(relid);
@@ -81,8 +81,8 @@ pgxc_bisect_step(PgxcDrive *drive, const PgxcMigration *migration)
 {
 	PgxcChunkArgs args = { 0 };
 	PgxcChunkOutcome outcome;
-	Relation	leaf;
-	Oid			relfilenumber = leaf_relfilenumber(migration->id, drive->bisect_relid);
+	Relation leaf;
+	Oid relfilenumber = leaf_relfilenumber(migration->id, drive->bisect_relid);
 
 	drive->work.kind = PGXC_WORK_BISECT;
 	drive->work.relid = drive->bisect_relid;
@@ -90,7 +90,8 @@ pgxc_bisect_step(PgxcDrive *drive, const PgxcMigration *migration)
 	drive->work.range = *(PgxcRange *) linitial(drive->bisect);
 
 	if (pgxc_leaf_open(migration, drive->bisect_relid, relfilenumber,
-					   drive->bisect_verify ? AccessShareLock : RowExclusiveLock,
+					   drive->bisect_verify ? AccessShareLock
+											: RowExclusiveLock,
 					   &leaf) != PGXC_LEAF_OK)
 	{
 		/* The next chunk of the stripe will see to it. */
@@ -103,14 +104,17 @@ pgxc_bisect_step(PgxcDrive *drive, const PgxcMigration *migration)
 
 	args.range = drive->work.range;
 	args.passes = 1;
-	args.skip = pgxc_row_error_skip(drive, migration->id, drive->bisect_relid, args.range);
+	args.skip = pgxc_row_error_skip(drive, migration->id, drive->bisect_relid,
+									args.range);
 	pgxc_chunk_measured(drive, migration, leaf,
-						drive->bisect_verify ? PGXC_CHUNK_VERIFY : PGXC_CHUNK_UPDATE,
+						drive->bisect_verify ? PGXC_CHUNK_VERIFY
+											 : PGXC_CHUNK_UPDATE,
 						&args, &outcome);
 	if (!drive->bisect_verify)
 	{
 		pgxc_require_convergence(&outcome);
-		pgxc_row_error_count_updates(migration->id, drive->bisect_relid, outcome.rows);
+		pgxc_row_error_count_updates(migration->id, drive->bisect_relid,
+									 outcome.rows);
 	}
 	relation_close(leaf, NoLock);
 	return PGXC_STEP_CHUNK;
@@ -120,12 +124,12 @@ pgxc_bisect_step(PgxcDrive *drive, const PgxcMigration *migration)
 void
 pgxc_row_error_count_updates(int64 migration_id, Oid relid, int64 rows)
 {
-	static PgxcStatement update = PGXC_SQL(
-		"UPDATE pgxc.leaf SET rows_updated = rows_updated + $3"
-		" WHERE migration_id = $1 AND relid = $2",
-		INT8OID, OIDOID, INT8OID);
+	static PgxcStatement update =
+		PGXC_SQL("UPDATE pgxc.leaf SET rows_updated = rows_updated + $3"
+				 " WHERE migration_id = $1 AND relid = $2",
+				 INT8OID, OIDOID, INT8OID);
 	PgxcIdentity saved;
-	Datum		values[3];
+	Datum values[3];
 
 	if (rows == 0)
 		return;
@@ -141,7 +145,8 @@ pgxc_row_error_count_updates(int64 migration_id, Oid relid, int64 rows)
  * The rows of a range that are known to fail, as a tid array; NULL if none.
  */
 ArrayType *
-pgxc_row_error_skip(PgxcDrive *drive, int64 migration_id, Oid relid, PgxcRange range)
+pgxc_row_error_skip(PgxcDrive *drive, int64 migration_id, Oid relid,
+					PgxcRange range)
 {
 	static PgxcStatement select_rows = PGXC_SQL(
 		"SELECT array_agg(row_ctid) FROM pgxc.row_error"
@@ -151,16 +156,18 @@ pgxc_row_error_skip(PgxcDrive *drive, int64 migration_id, Oid relid, PgxcRange r
 	PgxcIdentity saved;
 	ItemPointerData first;
 	ItemPointerData end;
-	Datum		values[4];
-	Datum		value;
-	bool		isnull;
-	ArrayType  *result = NULL;
+	Datum values[4];
+	Datum value;
+	bool isnull;
+	ArrayType *result = NULL;
 
 	if (!drive->have_row_errors)
 		return NULL;
 
-	ItemPointerSet(&first, (BlockNumber) (range.first >> 16), (OffsetNumber) (range.first & 0xFFFF));
-	ItemPointerSet(&end, (BlockNumber) (range.end >> 16), (OffsetNumber) (range.end & 0xFFFF));
+	ItemPointerSet(&first, (BlockNumber) (range.first >> 16),
+				   (OffsetNumber) (range.first & 0xFFFF));
+	ItemPointerSet(&end, (BlockNumber) (range.end >> 16),
+				   (OffsetNumber) (range.end & 0xFFFF));
 	values[0] = Int64GetDatum(migration_id);
 	values[1] = ObjectIdGetDatum(relid);
 	values[2] = PointerGetDatum(&first);
@@ -195,17 +202,18 @@ pgxc_row_error_store(const PgxcMigration *migration, Oid relid, uint64 position,
 		INT8OID, OIDOID, TIDOID, TEXTOID, TEXTOID, TEXTOID);
 	PgxcIdentity saved;
 	ItemPointerData tid;
-	Datum		values[6];
-	char		nulls[7] = "      ";
-	Relation	leaf = try_relation_open(relid, AccessShareLock);
-	char	   *key;
+	Datum values[6];
+	char nulls[7] = "      ";
+	Relation leaf = try_relation_open(relid, AccessShareLock);
+	char *key;
 
 	if (leaf == NULL)
 		return;
 	key = pgxc_row_key(leaf, position);
 	relation_close(leaf, NoLock);
 
-	ItemPointerSet(&tid, (BlockNumber) (position >> 16), (OffsetNumber) (position & 0xFFFF));
+	ItemPointerSet(&tid, (BlockNumber) (position >> 16),
+				   (OffsetNumber) (position & 0xFFFF));
 	values[0] = Int64GetDatum(migration->id);
 	values[1] = ObjectIdGetDatum(relid);
 	values[2] = PointerGetDatum(&tid);
@@ -217,19 +225,20 @@ pgxc_row_error_store(const PgxcMigration *migration, Oid relid, uint64 position,
 	(void) pgxc_sql_execute(&insert, values, nulls, SPI_OK_INSERT);
 	/* No value of the row here: monitors may read events. */
 	pgxc_event(migration->id, "row_error", NULL, NULL,
-			   psprintf("a row could not be updated: SQLSTATE %s", error->sqlstate));
+			   psprintf("a row could not be updated: SQLSTATE %s",
+						error->sqlstate));
 	pgxc_sql_end(&saved);
 }
 
 int64
 pgxc_row_error_count(int64 migration_id)
 {
-	static PgxcStatement count = PGXC_SQL(
-		"SELECT count(*) FROM pgxc.row_error WHERE migration_id = $1",
-		INT8OID);
+	static PgxcStatement count =
+		PGXC_SQL("SELECT count(*) FROM pgxc.row_error WHERE migration_id = $1",
+				 INT8OID);
 	PgxcIdentity saved;
-	Datum		value = Int64GetDatum(migration_id);
-	int64		result;
+	Datum value = Int64GetDatum(migration_id);
+	int64 result;
 
 	pgxc_sql_begin(&saved);
 	(void) pgxc_sql_execute(&count, &value, NULL, SPI_OK_SELECT);
@@ -246,7 +255,7 @@ pgxc_row_error_recheck_all(int64 migration_id)
 		"UPDATE pgxc.row_error SET recheck = true WHERE migration_id = $1 AND NOT recheck",
 		INT8OID);
 	PgxcIdentity saved;
-	Datum		value = Int64GetDatum(migration_id);
+	Datum value = Int64GetDatum(migration_id);
 
 	pgxc_sql_begin(&saved);
 	(void) pgxc_sql_execute(&update, &value, NULL, SPI_OK_UPDATE);
@@ -269,10 +278,10 @@ pgxc_recheck_step(PgxcDrive *drive, const PgxcMigration *migration)
 		" RETURNING relid, row_ctid",
 		INT8OID);
 	PgxcIdentity saved;
-	Datum		value = Int64GetDatum(migration->id);
-	bool		isnull;
-	uint64		position;
-	Relation	leaf;
+	Datum value = Int64GetDatum(migration->id);
+	bool isnull;
+	uint64 position;
+	Relation leaf;
 	PgxcChunkArgs args = { 0 };
 	PgxcChunkOutcome outcome;
 
@@ -283,7 +292,8 @@ pgxc_recheck_step(PgxcDrive *drive, const PgxcMigration *migration)
 		return PGXC_STEP_DONE;
 	}
 	drive->work.relid = DatumGetObjectId(pgxc_sql_value(0, 1, &isnull));
-	position = PGXC_TID_KEY((ItemPointer) DatumGetPointer(pgxc_sql_value(0, 2, &isnull)));
+	position = PGXC_TID_KEY(
+		(ItemPointer) DatumGetPointer(pgxc_sql_value(0, 2, &isnull)));
 	pgxc_sql_end(&saved);
 
 	drive->live.activity = PGXC_ACTIVITY_RECHECKING;
@@ -296,9 +306,11 @@ pgxc_recheck_step(PgxcDrive *drive, const PgxcMigration *migration)
 					   leaf_relfilenumber(migration->id, drive->work.relid),
 					   RowExclusiveLock, &leaf) == PGXC_LEAF_OK)
 	{
-		pgxc_chunk_measured(drive, migration, leaf, PGXC_CHUNK_UPDATE, &args, &outcome);
+		pgxc_chunk_measured(drive, migration, leaf, PGXC_CHUNK_UPDATE, &args,
+							&outcome);
 		pgxc_require_convergence(&outcome);
-		pgxc_row_error_count_updates(migration->id, drive->work.relid, outcome.rows);
+		pgxc_row_error_count_updates(migration->id, drive->work.relid,
+									 outcome.rows);
 	}
 	if (leaf != NULL)
 		relation_close(leaf, NoLock);

@@ -34,8 +34,8 @@ release_slot(int code, Datum arg)
 static void
 require_unattended(const PgxcMigration *migration)
 {
-	PgxcSlot   *slots;
-	int			n = pgxc_slots_copy(&slots);
+	PgxcSlot *slots;
+	int n = pgxc_slots_copy(&slots);
 
 	for (int i = 0; i < n; i++)
 	{
@@ -45,7 +45,8 @@ require_unattended(const PgxcMigration *migration)
 					(errcode(ERRCODE_OBJECT_IN_USE),
 					 errmsg("migration \"%s\" is being run by process %d",
 							migration->name, slots[i].pid),
-					 errhint("Wait for it with CALL pgxc.wait(%lld).", (long long) migration->id)));
+					 errhint("Wait for it with CALL pgxc.wait(%lld).",
+							 (long long) migration->id)));
 	}
 }
 
@@ -64,14 +65,14 @@ begin_run(int64 id)
 		!pgxc_migration_is_home(migration) ||
 		(migration->state != PGXC_STATE_RUNNING &&
 		 !pgxc_transition(id, PGXC_STATE_RUNNING, NULL, "run by pgxc.run()")))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("cannot run migration \"%s\", which is %s",
-						migration ? migration->name : "",
-						migration == NULL ? "gone" :
-						strcmp(migration->phase, "migrate") != 0 ? migration->phase
-						: pgxc_state_name(migration->state)),
-				 errhint("See next_step in the view pgxc.migrations.")));
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("cannot run migration \"%s\", which is %s",
+							   migration ? migration->name : "",
+							   migration == NULL ? "gone"
+							   : strcmp(migration->phase, "migrate") != 0
+								   ? migration->phase
+								   : pgxc_state_name(migration->state)),
+						errhint("See next_step in the view pgxc.migrations.")));
 	pgxc_tx_commit(true);
 }
 
@@ -84,17 +85,18 @@ report_end(int64 id)
 	migration = pgxc_migration_load(id);
 	PopActiveSnapshot();
 	if (migration == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("the migration was removed concurrently")));
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+						errmsg("the migration was removed concurrently")));
 	if (strcmp(migration->phase, "done") == 0)
 		return;
 	ereport(ERROR,
-			(errcode(migration->state == PGXC_STATE_PAUSED ? ERRCODE_QUERY_CANCELED
-					 : ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			(errcode(migration->state == PGXC_STATE_PAUSED
+						 ? ERRCODE_QUERY_CANCELED
+						 : ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("migration \"%s\" stopped: it is %s", migration->name,
 					strcmp(migration->phase, "migrate") == 0
-					? pgxc_state_name(migration->state) : migration->phase),
+						? pgxc_state_name(migration->state)
+						: migration->phase),
 			 errhint("The view pgxc.migrations tells why, and what to do.")));
 }
 
@@ -106,9 +108,9 @@ pgxc_run(PG_FUNCTION_ARGS)
 {
 	static bool registered = false;
 	PgxcMigration *migration;
-	PgxcDrive  *drive;
+	PgxcDrive *drive;
 	MemoryContext old;
-	int64		id;
+	int64 id;
 
 	pgxc_require_nonatomic(fcinfo, "pgxc.run()");
 	pgxc_require_primary("pgxc.run()");
@@ -133,8 +135,9 @@ pgxc_run(PG_FUNCTION_ARGS)
 	PG_TRY();
 	{
 		begin_run(id);
-		old = MemoryContextSwitchTo(AllocSetContextCreate(CurrentMemoryContext, "pgxc drive",
-														  ALLOCSET_DEFAULT_SIZES));
+		old = MemoryContextSwitchTo(
+			AllocSetContextCreate(CurrentMemoryContext, "pgxc drive",
+								  ALLOCSET_DEFAULT_SIZES));
 		drive = palloc(sizeof(PgxcDrive));
 		pgxc_drive_init(drive, id, foreground_slot, true);
 		(void) pgxc_drive_run(drive);

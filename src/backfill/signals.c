@@ -16,23 +16,37 @@ static const struct
 {
 	const char *name;
 	const char *unit;
-	bool		lower_is_worse;
-	int			interval_ms;
+	bool lower_is_worse;
+	int interval_ms;
 	PgxcSampler sample;
 } signal_table[] = {
-	[PGXC_SIGNAL_ACTIVE_SESSIONS] = { "active_sessions", "per core", false, 250, pgxc_sample_active_sessions },
-	[PGXC_SIGNAL_ARCHIVE_BACKLOG] = { "archive_backlog", "segments", false, 2000, pgxc_sample_archive_backlog },
-	[PGXC_SIGNAL_CPU_WAIT] = { "cpu_wait", "%", false, 250, pgxc_sample_cpu_wait },
-	[PGXC_SIGNAL_DEAD_TUPLES] = { "dead_tuples", "%", false, 1000, pgxc_sample_dead_tuples },
-	[PGXC_SIGNAL_DISK_FREE] = { "disk_free", "%", true, 2000, pgxc_sample_disk_free },
-	[PGXC_SIGNAL_HORIZON_AGE] = { "horizon_age", "s", false, 2000, pgxc_sample_horizon_age },
-	[PGXC_SIGNAL_LOCK_WAITERS] = { "lock_waiters", "sessions", false, 250, pgxc_sample_lock_waiters },
-	[PGXC_SIGNAL_REPLAY_LAG] = { "replay_lag", "ms", false, 250, pgxc_sample_replay_lag },
-	[PGXC_SIGNAL_REPLAY_LAG_BYTES] = { "replay_lag_bytes", "MB", false, 250, pgxc_sample_replay_lag_bytes },
-	[PGXC_SIGNAL_REQUESTED_CHECKPOINTS] = { "requested_checkpoints", "in 5 min", false, 1000, pgxc_sample_requested_checkpoints },
-	[PGXC_SIGNAL_SLOT_LAG] = { "slot_lag", "MB", false, 250, pgxc_sample_slot_lag },
-	[PGXC_SIGNAL_SLOT_WAL_LEFT] = { "slot_wal_left", "%", true, 250, pgxc_sample_slot_wal_left },
-	[PGXC_SIGNAL_THROTTLE_FUNCTION] = { "throttle_function", "level", false, 1000, pgxc_sample_throttle_function },
+	[PGXC_SIGNAL_ACTIVE_SESSIONS] = { "active_sessions", "per core", false, 250,
+									  pgxc_sample_active_sessions },
+	[PGXC_SIGNAL_ARCHIVE_BACKLOG] = { "archive_backlog", "segments", false,
+									  2000, pgxc_sample_archive_backlog },
+	[PGXC_SIGNAL_CPU_WAIT] = { "cpu_wait", "%", false, 250,
+							   pgxc_sample_cpu_wait },
+	[PGXC_SIGNAL_DEAD_TUPLES] = { "dead_tuples", "%", false, 1000,
+								  pgxc_sample_dead_tuples },
+	[PGXC_SIGNAL_DISK_FREE] = { "disk_free", "%", true, 2000,
+								pgxc_sample_disk_free },
+	[PGXC_SIGNAL_HORIZON_AGE] = { "horizon_age", "s", false, 2000,
+								  pgxc_sample_horizon_age },
+	[PGXC_SIGNAL_LOCK_WAITERS] = { "lock_waiters", "sessions", false, 250,
+								   pgxc_sample_lock_waiters },
+	[PGXC_SIGNAL_REPLAY_LAG] = { "replay_lag", "ms", false, 250,
+								 pgxc_sample_replay_lag },
+	[PGXC_SIGNAL_REPLAY_LAG_BYTES] = { "replay_lag_bytes", "MB", false, 250,
+									   pgxc_sample_replay_lag_bytes },
+	[PGXC_SIGNAL_REQUESTED_CHECKPOINTS] = { "requested_checkpoints", "in 5 min",
+											false, 1000,
+											pgxc_sample_requested_checkpoints },
+	[PGXC_SIGNAL_SLOT_LAG] = { "slot_lag", "MB", false, 250,
+							   pgxc_sample_slot_lag },
+	[PGXC_SIGNAL_SLOT_WAL_LEFT] = { "slot_wal_left", "%", true, 250,
+									pgxc_sample_slot_wal_left },
+	[PGXC_SIGNAL_THROTTLE_FUNCTION] = { "throttle_function", "level", false,
+										1000, pgxc_sample_throttle_function },
 };
 
 StaticAssertDecl(lengthof(signal_table) == PGXC_NUM_SIGNALS,
@@ -80,14 +94,14 @@ pgxc_signals_sample(PgxcSignals *signals, const PgxcMigration *migration,
 					int *worst_signal)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	PgxcLevel	worst = PGXC_LEVEL_GREEN;
+	PgxcLevel worst = PGXC_LEVEL_GREEN;
 
 	*worst_signal = -1;
 	for (int i = 0; i < PGXC_NUM_SIGNALS; i++)
 	{
 		PgxcReading *reading = &signals->readings[i];
-		double		soft = pgxc_signal_soft[i];
-		double		hard = pgxc_signal_hard[i];
+		double soft = pgxc_signal_soft[i];
+		double hard = pgxc_signal_hard[i];
 
 		/* Active sessions pace us even without a limit. */
 		if (soft <= 0 && hard <= 0 && i != PGXC_SIGNAL_ACTIVE_SESSIONS)
@@ -101,9 +115,9 @@ pgxc_signals_sample(PgxcSignals *signals, const PgxcMigration *migration,
 			signals->sampled_at[i] = now;
 			reading->detail[0] = '\0';
 			if (signal_table[i].sample(signals, migration, reading))
-				reading->level = pgxc_signal_level(reading->level, reading->value,
-												   soft, hard,
-												   signal_table[i].lower_is_worse);
+				reading->level =
+					pgxc_signal_level(reading->level, reading->value, soft,
+									  hard, signal_table[i].lower_is_worse);
 			else
 			{
 				reading->level = PGXC_LEVEL_OFF;

@@ -54,32 +54,40 @@ enum
  * Settings that expressions depend on.  Those of the session that starts the
  * migration hold for its chunks, whichever process runs them.
  */
-static const char *const recorded_settings[] = {
-	"DateStyle", "IntervalStyle", "TimeZone", "bytea_output",
-	"default_text_search_config", "extra_float_digits", "lc_monetary",
-	"lc_numeric", "lc_time", "xmlbinary", "xmloption"
-};
+static const char *const recorded_settings[] = { "DateStyle",
+												 "IntervalStyle",
+												 "TimeZone",
+												 "bytea_output",
+												 "default_text_search_config",
+												 "extra_float_digits",
+												 "lc_monetary",
+												 "lc_numeric",
+												 "lc_time",
+												 "xmlbinary",
+												 "xmloption" };
 
 static Datum
 text_list_datum(List *list)
 {
-	Datum	   *elements = palloc(sizeof(Datum) * list_length(list));
-	ListCell   *lc;
-	int			n = 0;
+	Datum *elements = palloc(sizeof(Datum) * list_length(list));
+	ListCell *lc;
+	int n = 0;
 
-	foreach(lc, list)
+	foreach (lc, list)
 		elements[n++] = CStringGetTextDatum((char *) lfirst(lc));
-	return PointerGetDatum(construct_array(elements, n, TEXTOID, -1, false, TYPALIGN_INT));
+	return PointerGetDatum(
+		construct_array(elements, n, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
 static Datum
 settings_datum(void)
 {
-	List	   *list = NIL;
+	List *list = NIL;
 
 	for (int i = 0; i < lengthof(recorded_settings); i++)
 		list = lappend(list, psprintf("%s=%s", recorded_settings[i],
-									  GetConfigOption(recorded_settings[i], false, false)));
+									  GetConfigOption(recorded_settings[i],
+													  false, false)));
 	return text_list_datum(list);
 }
 
@@ -87,13 +95,15 @@ static char *
 default_name(Relation rel, List *columns)
 {
 	StringInfoData buf;
-	ListCell   *lc;
+	ListCell *lc;
 
 	initStringInfo(&buf);
-	appendStringInfo(&buf, "backfill %s.%s", get_namespace_name(RelationGetNamespace(rel)),
+	appendStringInfo(&buf, "backfill %s.%s",
+					 get_namespace_name(RelationGetNamespace(rel)),
 					 RelationGetRelationName(rel));
-	foreach(lc, columns)
-		appendStringInfo(&buf, "%s%s", lc == list_head(columns) ? "." : ",", (char *) lfirst(lc));
+	foreach (lc, columns)
+		appendStringInfo(&buf, "%s%s", lc == list_head(columns) ? "." : ",",
+						 (char *) lfirst(lc));
 	return buf.data;
 }
 
@@ -103,12 +113,12 @@ default_name(Relation rel, List *columns)
 static void
 check_hierarchy(Relation root, List *columns)
 {
-	ListCell   *lc;
+	ListCell *lc;
 
 	pgxc_preflight_columns(root, columns, RelationGetRelid(root));
-	foreach(lc, find_all_inheritors(RelationGetRelid(root), NoLock, NULL))
+	foreach (lc, find_all_inheritors(RelationGetRelid(root), NoLock, NULL))
 	{
-		Relation	leaf;
+		Relation leaf;
 
 		if (lfirst_oid(lc) == RelationGetRelid(root))
 			continue;
@@ -118,7 +128,8 @@ check_hierarchy(Relation root, List *columns)
 			continue;
 		pgxc_preflight_relation(leaf, false);
 		if (!has_privs_of_role(root->rd_rel->relowner, leaf->rd_rel->relowner))
-			aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, RelationGetRelationName(leaf));
+			aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE,
+						   RelationGetRelationName(leaf));
 		relation_close(leaf, AccessShareLock);
 	}
 }
@@ -131,8 +142,8 @@ check_hierarchy(Relation root, List *columns)
 static void
 lock_hierarchy(Oid relid)
 {
-	List	   *ancestors = pgxc_relation_ancestors(relid);
-	Oid			top = ancestors == NIL ? relid : llast_oid(ancestors);
+	List *ancestors = pgxc_relation_ancestors(relid);
+	Oid top = ancestors == NIL ? relid : llast_oid(ancestors);
 
 	LockDatabaseObject(pgxc_catalog_table("migration"), top, 2, ExclusiveLock);
 }
@@ -150,37 +161,45 @@ same_migration(const char *name, Oid relid, const PgxcAssignments *assignments)
 		" FROM pgxc.migration WHERE name = $1",
 		TEXTOID, REGCLASSOID, TEXTARRAYOID, TEXTARRAYOID, TEXTOID);
 	PgxcIdentity saved;
-	Datum		values[5];
-	char		nulls[6] = "     ";
-	bool		isnull;
-	int64		id = 0;
+	Datum values[5];
+	char nulls[6] = "     ";
+	bool isnull;
+	int64 id = 0;
 
 	values[0] = CStringGetTextDatum(name);
 	values[1] = ObjectIdGetDatum(relid);
 	values[2] = text_list_datum(assignments->columns);
 	values[3] = text_list_datum(assignments->expressions);
-	values[4] = assignments->predicate ? CStringGetTextDatum(assignments->predicate) : (Datum) 0;
+	values[4] = assignments->predicate
+					? CStringGetTextDatum(assignments->predicate)
+					: (Datum) 0;
 	nulls[4] = assignments->predicate ? ' ' : 'n';
 
 	pgxc_sql_begin(&saved);
 	if (pgxc_sql_execute(&find, values, nulls, SPI_OK_SELECT) == 1)
 	{
-		char	   *state = TextDatumGetCString(pgxc_sql_value(0, 2, &isnull));
-		char	   *phase = TextDatumGetCString(pgxc_sql_value(0, 3, &isnull));
+		char *state = TextDatumGetCString(pgxc_sql_value(0, 2, &isnull));
+		char *phase = TextDatumGetCString(pgxc_sql_value(0, 3, &isnull));
 
 		id = pgxc_sql_int64(0, 1);
 		if (!DatumGetBool(pgxc_sql_value(0, 4, &isnull)))
-			ereport(ERROR,
-					(errcode(ERRCODE_DUPLICATE_OBJECT),
-					 errmsg("migration \"%s\" already exists with another definition", name),
-					 errhint("Choose another name, or compare it in the view pgxc.migrations (id %lld).",
-							 (long long) id)));
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg(
+					 "migration \"%s\" already exists with another definition",
+					 name),
+				 errhint(
+					 "Choose another name, or compare it in the view pgxc.migrations (id %lld).",
+					 (long long) id)));
 		ereport(NOTICE,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
 				 errmsg("migration \"%s\" already exists, skipping", name),
-				 errdetail("It is %s.", strcmp(phase, "migrate") == 0 ? state : phase),
-				 strcmp(phase, "migrate") == 0 ? 0
-				 : errhint("To run it once more, give it another name.")));
+				 errdetail("It is %s.",
+						   strcmp(phase, "migrate") == 0 ? state : phase),
+				 strcmp(phase, "migrate") == 0
+					 ? 0
+					 : errhint("To run it once more, give it another name.")));
 	}
 	pgxc_sql_end(&saved);
 	return id;
@@ -199,28 +218,31 @@ check_conflicts(List *family, List *columns)
 		" ORDER BY m.id LIMIT 1",
 		OIDARRAYOID, TEXTARRAYOID);
 	PgxcIdentity saved;
-	Datum	   *oids = palloc(sizeof(Datum) * list_length(family));
-	Datum		values[2];
-	ListCell   *lc;
-	int			n = 0;
+	Datum *oids = palloc(sizeof(Datum) * list_length(family));
+	Datum values[2];
+	ListCell *lc;
+	int n = 0;
 
-	foreach(lc, family)
+	foreach (lc, family)
 		oids[n++] = ObjectIdGetDatum(lfirst_oid(lc));
-	values[0] = PointerGetDatum(construct_array(oids, n, OIDOID, sizeof(Oid), true, TYPALIGN_INT));
+	values[0] = PointerGetDatum(
+		construct_array(oids, n, OIDOID, sizeof(Oid), true, TYPALIGN_INT));
 	values[1] = text_list_datum(columns);
 
 	pgxc_sql_begin(&saved);
 	if (pgxc_sql_execute(&find, values, NULL, SPI_OK_SELECT) > 0)
 	{
-		bool		isnull;
-		char	   *name = TextDatumGetCString(pgxc_sql_value(0, 1, &isnull));
+		bool isnull;
+		char *name = TextDatumGetCString(pgxc_sql_value(0, 1, &isnull));
 
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("column \"%s\" is being assigned by migration \"%s\"",
-						TextDatumGetCString(pgxc_sql_value(0, 2, &isnull)), name),
-				 errhint("Wait until it is done, or cancel it with SELECT pgxc.cancel(%s).",
-						 quote_literal_cstr(name))));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_OBJECT_IN_USE),
+			 errmsg("column \"%s\" is being assigned by migration \"%s\"",
+					TextDatumGetCString(pgxc_sql_value(0, 2, &isnull)), name),
+			 errhint(
+				 "Wait until it is done, or cancel it with SELECT pgxc.cancel(%s).",
+				 quote_literal_cstr(name))));
 	}
 	pgxc_sql_end(&saved);
 }
@@ -241,24 +263,31 @@ insert_migration(FunctionCallInfo fcinfo, Relation rel, const char *name,
 		" VALUES ($1, 'backfill', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,"
 		" $15, $16, $17, $18, $19, 'migrate', 'queued')"
 		" ON CONFLICT (name) DO NOTHING RETURNING id",
-		TEXTOID, REGCLASSOID, TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, INT4OID, FLOAT8OID, INT4OID, INT4OID, INT4OID, INT4OID, INT8OID, TEXTOID);
+		TEXTOID, REGCLASSOID, TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID,
+		TEXTARRAYOID, TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, INT4OID,
+		FLOAT8OID, INT4OID, INT4OID, INT4OID, INT4OID, INT8OID, TEXTOID);
 	PgxcIdentity saved;
-	Datum		values[19];
-	char		nulls[20] = "                   ";
-	int64		id = 0;
+	Datum values[19];
+	char nulls[20] = "                   ";
+	int64 id = 0;
 
 	values[0] = CStringGetTextDatum(name);
 	values[1] = ObjectIdGetDatum(RelationGetRelid(rel));
 	values[2] = CStringGetTextDatum(quote_qualified_identifier(
-		get_namespace_name(RelationGetNamespace(rel)), RelationGetRelationName(rel)));
-	values[3] = CStringGetTextDatum(GetUserNameFromId(rel->rd_rel->relowner, false));
+		get_namespace_name(RelationGetNamespace(rel)),
+		RelationGetRelationName(rel)));
+	values[3] =
+		CStringGetTextDatum(GetUserNameFromId(rel->rd_rel->relowner, false));
 	values[4] = CStringGetTextDatum(pgxc_home());
 	values[5] = text_list_datum(assignments->columns);
 	values[6] = text_list_datum(assignments->expressions);
-	values[7] = assignments->predicate ? CStringGetTextDatum(assignments->predicate) : (Datum) 0;
+	values[7] = assignments->predicate
+					? CStringGetTextDatum(assignments->predicate)
+					: (Datum) 0;
 	nulls[7] = assignments->predicate ? ' ' : 'n';
 	values[8] = PG_GETARG_DATUM(ARG_ASSIGNMENTS);
-	values[9] = PG_ARGISNULL(ARG_PREDICATE) ? (Datum) 0 : PG_GETARG_DATUM(ARG_PREDICATE);
+	values[9] = PG_ARGISNULL(ARG_PREDICATE) ? (Datum) 0
+											: PG_GETARG_DATUM(ARG_PREDICATE);
 	nulls[9] = PG_ARGISNULL(ARG_PREDICATE) ? 'n' : ' ';
 	values[10] = settings_datum();
 	pgxc_options_datums(options, &values[11], &nulls[11]);
@@ -268,30 +297,34 @@ insert_migration(FunctionCallInfo fcinfo, Relation rel, const char *name,
 		id = pgxc_sql_int64(0, 1);
 	if (id != 0)
 		pgxc_event(id, "created", NULL, "queued",
-				   psprintf("UPDATE %s SET %s%s%s", RelationGetRelationName(rel),
+				   psprintf("UPDATE %s SET %s%s%s",
+							RelationGetRelationName(rel),
 							TextDatumGetCString(values[8]),
 							PG_ARGISNULL(ARG_PREDICATE) ? "" : " WHERE ",
-							PG_ARGISNULL(ARG_PREDICATE) ? "" : TextDatumGetCString(values[9])));
+							PG_ARGISNULL(ARG_PREDICATE)
+								? ""
+								: TextDatumGetCString(values[9])));
 	pgxc_sql_end(&saved);
 	return id;
 }
 
 static void
-say_plan(Relation rel, const PgxcAssignments *assignments, const PgxcOptions *options)
+say_plan(Relation rel, const PgxcAssignments *assignments,
+		 const PgxcOptions *options)
 {
-	ListCell   *lc;
-	int			n = 0;
+	ListCell *lc;
+	int n = 0;
 
-	foreach(lc, pgxc_plan_backfill(RelationGetRelid(rel), assignments->columns,
-								   options->passes, options->parallel_workers,
-								   options->max_duty > 0 ? options->max_duty : pgxc_max_duty))
+	foreach (lc, pgxc_plan_backfill(RelationGetRelid(rel), assignments->columns,
+									options->passes, options->parallel_workers,
+									options->max_duty > 0 ? options->max_duty
+														  : pgxc_max_duty))
 	{
 		PgxcPlanStep *step = (PgxcPlanStep *) lfirst(lc);
 
-		ereport(NOTICE,
-				(errmsg("step %d: %s", ++n, step->action),
-				 errdetail("Lock on the table: %s, held for: %s. %s", step->lock,
-						   step->duration, step->detail)));
+		ereport(NOTICE, (errmsg("step %d: %s", ++n, step->action),
+						 errdetail("Lock on the table: %s, held for: %s. %s",
+								   step->lock, step->duration, step->detail)));
 	}
 }
 
@@ -299,23 +332,28 @@ static void
 warn_without_workers(int64 id)
 {
 	if (pgxc_shared == NULL)
-		ereport(WARNING,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("no background worker will run migration %lld", (long long) id),
-				 errdetail("pgxc is not in shared_preload_libraries."),
-				 errhint("Run it in this session with CALL pgxc.run(%lld), or add pgxc to shared_preload_libraries and restart the server.",
-						 (long long) id)));
+		ereport(
+			WARNING,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("no background worker will run migration %lld",
+					(long long) id),
+			 errdetail("pgxc is not in shared_preload_libraries."),
+			 errhint(
+				 "Run it in this session with CALL pgxc.run(%lld), or add pgxc to shared_preload_libraries and restart the server.",
+				 (long long) id)));
 }
 
 static void
 require_arguments(FunctionCallInfo fcinfo)
 {
 	if (PG_ARGISNULL(ARG_RELATION) || PG_ARGISNULL(ARG_ASSIGNMENTS))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s must not be null",
-						PG_ARGISNULL(ARG_RELATION) ? "relation" : "assignments"),
-				 errhint("Call pgxc.start_backfill('table', 'column = expression').")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+			 errmsg("%s must not be null",
+					PG_ARGISNULL(ARG_RELATION) ? "relation" : "assignments"),
+			 errhint(
+				 "Call pgxc.start_backfill('table', 'column = expression').")));
 }
 
 PG_FUNCTION_INFO_V1(pgxc_start_backfill);
@@ -331,11 +369,11 @@ pgxc_start_backfill(PG_FUNCTION_ARGS)
 {
 	PgxcAssignments *assignments;
 	PgxcOptions options;
-	Relation	rel;
-	List	   *family;
-	char	   *name;
-	int64		id;
-	bool		dry_run = !PG_ARGISNULL(ARG_DRY_RUN) && PG_GETARG_BOOL(ARG_DRY_RUN);
+	Relation rel;
+	List *family;
+	char *name;
+	int64 id;
+	bool dry_run = !PG_ARGISNULL(ARG_DRY_RUN) && PG_GETARG_BOOL(ARG_DRY_RUN);
 
 	pgxc_require_primary("pgxc.start_backfill()");
 	require_arguments(fcinfo);
@@ -343,25 +381,28 @@ pgxc_start_backfill(PG_FUNCTION_ARGS)
 
 	rel = try_relation_open(PG_GETARG_OID(ARG_RELATION), AccessShareLock);
 	if (rel == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("relation with OID %u does not exist", PG_GETARG_OID(ARG_RELATION))));
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("relation with OID %u does not exist",
+							   PG_GETARG_OID(ARG_RELATION))));
 	pgxc_preflight_relation(rel, true);
 
 	family = pgxc_relation_family(RelationGetRelid(rel));
-	assignments = pgxc_assignments_analyze(rel, family,
-										   text_to_cstring(PG_GETARG_TEXT_PP(ARG_ASSIGNMENTS)),
-										   PG_ARGISNULL(ARG_PREDICATE) ? NULL
-										   : text_to_cstring(PG_GETARG_TEXT_PP(ARG_PREDICATE)));
+	assignments = pgxc_assignments_analyze(
+		rel, family, text_to_cstring(PG_GETARG_TEXT_PP(ARG_ASSIGNMENTS)),
+		PG_ARGISNULL(ARG_PREDICATE)
+			? NULL
+			: text_to_cstring(PG_GETARG_TEXT_PP(ARG_PREDICATE)));
 	check_hierarchy(rel, assignments->columns);
 
-	name = PG_ARGISNULL(ARG_NAME) ? default_name(rel, assignments->columns)
-		: text_to_cstring(PG_GETARG_TEXT_PP(ARG_NAME));
+	name = PG_ARGISNULL(ARG_NAME)
+			   ? default_name(rel, assignments->columns)
+			   : text_to_cstring(PG_GETARG_TEXT_PP(ARG_NAME));
 	if (name[0] == '\0')
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_NAME),
 				 errmsg("name of a migration must not be empty"),
-				 errhint("Leave it out to have one made from table and columns.")));
+				 errhint(
+					 "Leave it out to have one made from table and columns.")));
 
 	if (dry_run)
 	{

@@ -18,14 +18,14 @@
 #include "core/shared_state.h"
 #include "core/sql_runner.h"
 
-#define MIN_STRIPE 4096			/* blocks */
+#define MIN_STRIPE 4096 /* blocks */
 #define MAX_STRIPE (1024 * 1024)
 #define STRIPES_PER_LEAF 32
 
 static void
 read_stripe(PgxcStripe *stripe)
 {
-	bool		isnull;
+	bool isnull;
 
 	stripe->id = pgxc_sql_int64(0, 1);
 	stripe->relid = DatumGetObjectId(pgxc_sql_value(0, 2, &isnull));
@@ -41,10 +41,10 @@ read_stripe(PgxcStripe *stripe)
 	stripe->attempts = DatumGetInt32(pgxc_sql_value(0, 12, &isnull));
 }
 
-#define STRIPE_QUERY \
+#define STRIPE_QUERY                                                     \
 	"SELECT s.id, s.relid, l.relfilenumber, s.first_block, s.end_block," \
-	" s.window_start, s.window_blocks, s.passes, s.pass, s.pass_to," \
-	" s.next_block, s.attempts" \
+	" s.window_start, s.window_blocks, s.passes, s.pass, s.pass_to,"     \
+	" s.next_block, s.attempts"                                          \
 	" FROM pgxc.stripe s JOIN pgxc.leaf l USING (migration_id, relid) "
 
 /*
@@ -54,12 +54,13 @@ read_stripe(PgxcStripe *stripe)
 bool
 pgxc_stripe_lock(int64 id, PgxcStripe *stripe)
 {
-	static PgxcStatement lock_stripe = PGXC_SQL(
-		STRIPE_QUERY "WHERE s.id = $1 FOR NO KEY UPDATE OF s SKIP LOCKED",
-		INT8OID);
+	static PgxcStatement lock_stripe =
+		PGXC_SQL(STRIPE_QUERY
+				 "WHERE s.id = $1 FOR NO KEY UPDATE OF s SKIP LOCKED",
+				 INT8OID);
 	PgxcIdentity saved;
-	Datum		value = Int64GetDatum(id);
-	bool		found;
+	Datum value = Int64GetDatum(id);
+	bool found;
 
 	pgxc_sql_begin(&saved);
 	found = pgxc_sql_execute(&lock_stripe, &value, NULL, SPI_OK_SELECT) == 1;
@@ -73,10 +74,10 @@ pgxc_stripe_lock(int64 id, PgxcStripe *stripe)
 static ArrayType *
 held_stripes(void)
 {
-	PgxcSlot   *slots;
-	int			n = pgxc_slots_copy(&slots);
-	Datum	   *ids = palloc(sizeof(Datum) * (n + 1));
-	int			count = 0;
+	PgxcSlot *slots;
+	int n = pgxc_slots_copy(&slots);
+	Datum *ids = palloc(sizeof(Datum) * (n + 1));
+	int count = 0;
 
 	for (int i = 0; i < n; i++)
 	{
@@ -84,7 +85,8 @@ held_stripes(void)
 			slots[i].live.stripe_id != 0)
 			ids[count++] = Int64GetDatum(slots[i].live.stripe_id);
 	}
-	return construct_array(ids, count, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+	return construct_array(ids, count, INT8OID, 8, FLOAT8PASSBYVAL,
+						   TYPALIGN_DOUBLE);
 }
 
 /*
@@ -95,16 +97,17 @@ held_stripes(void)
 bool
 pgxc_stripe_adopt(int64 migration_id, PgxcStripe *stripe)
 {
-	static PgxcStatement find = PGXC_SQL(
-		STRIPE_QUERY "WHERE s.migration_id = $1 AND s.id <> ALL ($2)"
-		" ORDER BY s.id LIMIT 1 FOR NO KEY UPDATE OF s SKIP LOCKED",
-		INT8OID, INT8ARRAYOID);
-	static PgxcStatement count_attempt = PGXC_SQL(
-		"UPDATE pgxc.stripe SET attempts = attempts + 1 WHERE id = $1",
-		INT8OID);
+	static PgxcStatement find =
+		PGXC_SQL(STRIPE_QUERY
+				 "WHERE s.migration_id = $1 AND s.id <> ALL ($2)"
+				 " ORDER BY s.id LIMIT 1 FOR NO KEY UPDATE OF s SKIP LOCKED",
+				 INT8OID, INT8ARRAYOID);
+	static PgxcStatement count_attempt =
+		PGXC_SQL("UPDATE pgxc.stripe SET attempts = attempts + 1 WHERE id = $1",
+				 INT8OID);
 	PgxcIdentity saved;
-	Datum		values[2];
-	bool		found;
+	Datum values[2];
+	bool found;
 
 	values[0] = Int64GetDatum(migration_id);
 	values[1] = PointerGetDatum(held_stripes());
@@ -141,18 +144,18 @@ pgxc_stripe_carve(int64 migration_id, int64 *id)
 		"UPDATE pgxc.leaf SET next_block = $3 WHERE migration_id = $1 AND relid = $2",
 		INT8OID, OIDOID, INT8OID);
 	PgxcIdentity saved;
-	Datum		values[4];
-	bool		found;
+	Datum values[4];
+	bool found;
 
 	values[0] = Int64GetDatum(migration_id);
 	pgxc_sql_begin(&saved);
 	found = pgxc_sql_execute(&find_leaf, values, NULL, SPI_OK_SELECT) == 1;
 	if (found)
 	{
-		bool		isnull;
-		int64		next = pgxc_sql_int64(0, 2);
-		int64		end = pgxc_sql_int64(0, 3);
-		int64		blocks = Min(Max(end / STRIPES_PER_LEAF, MIN_STRIPE), MAX_STRIPE);
+		bool isnull;
+		int64 next = pgxc_sql_int64(0, 2);
+		int64 end = pgxc_sql_int64(0, 3);
+		int64 blocks = Min(Max(end / STRIPES_PER_LEAF, MIN_STRIPE), MAX_STRIPE);
 
 		values[1] = pgxc_sql_value(0, 1, &isnull);
 		values[2] = Int64GetDatum(next);
@@ -179,8 +182,8 @@ pgxc_stripe_rest(int64 migration_id)
 		" AND next_block < end_block LIMIT 1) q",
 		INT8OID);
 	PgxcIdentity saved;
-	Datum		value = Int64GetDatum(migration_id);
-	int64		left;
+	Datum value = Int64GetDatum(migration_id);
+	int64 left;
 
 	pgxc_sql_begin(&saved);
 	(void) pgxc_sql_execute(&any_left, &value, NULL, SPI_OK_SELECT);
@@ -201,9 +204,10 @@ pgxc_stripe_save(const PgxcStripe *stripe, const PgxcStripeProgress *progress)
 		" rows_updated = rows_updated + $8, rows_verified = rows_verified + $9,"
 		" mismatches = mismatches + $10, wal_bytes = wal_bytes + $11, chunks = chunks + 1"
 		" WHERE id = $1",
-		INT8OID, INT8OID, INT8OID, INT4OID, INT4OID, INT4OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID);
+		INT8OID, INT8OID, INT8OID, INT4OID, INT4OID, INT4OID, INT8OID, INT8OID,
+		INT8OID, INT8OID, INT8OID);
 	PgxcIdentity saved;
-	Datum		values[11];
+	Datum values[11];
 
 	values[0] = Int64GetDatum(stripe->id);
 	values[1] = Int64GetDatum(stripe->window_start);
@@ -237,7 +241,7 @@ pgxc_stripe_finish(int64 migration_id, const PgxcStripe *stripe)
 		" FROM s WHERE l.migration_id = s.migration_id AND l.relid = s.relid",
 		INT8OID);
 	PgxcIdentity saved;
-	Datum		value = Int64GetDatum(stripe->id);
+	Datum value = Int64GetDatum(stripe->id);
 
 	pgxc_sql_begin(&saved);
 	(void) pgxc_sql_execute(&finish, &value, NULL, SPI_OK_UPDATE);

@@ -20,28 +20,34 @@
 #include "core/sql_runner.h"
 
 #define TIMEOUT_MS 200
-#define PATIENCE 3				/* errors in a row that are overlooked */
+#define PATIENCE 3 /* errors in a row that are overlooked */
 
 static void
 call_function(const char *name, Oid owner, PgxcReading *reading)
 {
-	List	   *names = pgxc_split_qualified_name(name);
+	List *names = pgxc_split_qualified_name(name);
 	PgxcIdentity saved;
-	char	   *reason;
-	bool		isnull;
-	Datum		level;
+	char *reason;
+	bool isnull;
+	Datum level;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed"); /* cannot happen */
 	pgxc_identity_push(&saved, owner,
-					   SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
-	if (SPI_execute(psprintf("SELECT level, reason FROM %s() AS f(level, reason)",
-							 NameListToQuotedString(names)), false, 1) != SPI_OK_SELECT ||
+					   SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION);
+	if (SPI_execute(
+			psprintf("SELECT level, reason FROM %s() AS f(level, reason)",
+					 NameListToQuotedString(names)),
+			false, 1) != SPI_OK_SELECT ||
 		SPI_processed != 1 ||
 		SPI_gettypeid(SPI_tuptable->tupdesc, 1) != INT4OID)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
-				 errmsg("throttle function %s must return (level integer, reason text)", name)));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
+			 errmsg(
+				 "throttle function %s must return (level integer, reason text)",
+				 name)));
 	level = pgxc_sql_value(0, 1, &isnull);
 	reading->value = isnull ? 0 : DatumGetInt32(level);
 	reason = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2);
@@ -53,8 +59,8 @@ call_function(const char *name, Oid owner, PgxcReading *reading)
 static Oid
 relation_owner(Oid relid)
 {
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner = InvalidOid;
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid owner = InvalidOid;
 
 	if (HeapTupleIsValid(tuple))
 	{
@@ -75,8 +81,9 @@ pgxc_sample_throttle_function(PgxcSignals *signals,
 							  const PgxcMigration *migration,
 							  PgxcReading *reading)
 {
-	const char *const name = migration->throttle_function ? migration->throttle_function
-		: pgxc_throttle_function;
+	const char *const name = migration->throttle_function
+								 ? migration->throttle_function
+								 : pgxc_throttle_function;
 	MemoryContext caller = CurrentMemoryContext;
 
 	if (name == NULL || name[0] == '\0')
@@ -85,7 +92,7 @@ pgxc_sample_throttle_function(PgxcSignals *signals,
 	pgxc_tx_begin(signals->foreground);
 	PG_TRY();
 	{
-		Oid			owner = relation_owner(migration->relid);
+		Oid owner = relation_owner(migration->relid);
 
 		/* Nothing arms statement_timeout in a background worker. */
 		enable_timeout_after(STATEMENT_TIMEOUT, TIMEOUT_MS);
@@ -97,7 +104,7 @@ pgxc_sample_throttle_function(PgxcSignals *signals,
 	}
 	PG_CATCH();
 	{
-		PgxcError  *error;
+		PgxcError *error;
 
 		disable_timeout(STATEMENT_TIMEOUT, false);
 		error = pgxc_error_capture(caller);
@@ -106,7 +113,8 @@ pgxc_sample_throttle_function(PgxcSignals *signals,
 		if (++signals->function_errors >= PATIENCE)
 		{
 			reading->value = 1;
-			snprintf(reading->detail, PGXC_DETAIL_LEN, "it fails: %s", error->message);
+			snprintf(reading->detail, PGXC_DETAIL_LEN, "it fails: %s",
+					 error->message);
 		}
 	}
 	PG_END_TRY();

@@ -22,7 +22,7 @@
 #include "core/sql_runner.h"
 #include "core/transition.h"
 
-#define MAX_ROUNDS 5			/* before a person is asked */
+#define MAX_ROUNDS 5 /* before a person is asked */
 
 /*
  * Lock the migration's row and check that it still is at the step that this
@@ -35,16 +35,16 @@ lock_step(const PgxcMigration *migration)
 		"SELECT step = $2 AND round = $3 FROM pgxc.migration WHERE id = $1 FOR NO KEY UPDATE",
 		INT8OID, TEXTOID, INT4OID);
 	PgxcIdentity saved;
-	Datum		values[3];
-	bool		isnull;
-	bool		same;
+	Datum values[3];
+	bool isnull;
+	bool same;
 
 	values[0] = Int64GetDatum(migration->id);
 	values[1] = CStringGetTextDatum(migration->verifying ? "verify" : "update");
 	values[2] = Int32GetDatum(migration->round);
 	pgxc_sql_begin(&saved);
 	same = pgxc_sql_execute(&lock_row, values, NULL, SPI_OK_SELECT) == 1 &&
-		DatumGetBool(pgxc_sql_value(0, 1, &isnull));
+		   DatumGetBool(pgxc_sql_value(0, 1, &isnull));
 	pgxc_sql_end(&saved);
 	return same;
 }
@@ -58,7 +58,7 @@ set_step(const PgxcMigration *migration, const char *step, int round)
 		" WHERE id = $1",
 		INT8OID, TEXTOID, INT4OID);
 	PgxcIdentity saved;
-	Datum		values[3];
+	Datum values[3];
 
 	values[0] = Int64GetDatum(migration->id);
 	values[1] = CStringGetTextDatum(step);
@@ -96,8 +96,8 @@ pgxc_verify_chunk(PgxcDrive *drive, const PgxcMigration *migration,
 				  Relation leaf, PgxcStripe *stripe,
 				  PgxcStripeProgress *progress)
 {
-	int64		blocks = Max(1, (int64) drive->verify_sizer.next);
-	int64		end;
+	int64 blocks = Max(1, (int64) drive->verify_sizer.next);
+	int64 end;
 	PgxcChunkArgs args = { 0 };
 	PgxcChunkOutcome outcome;
 
@@ -107,19 +107,22 @@ pgxc_verify_chunk(PgxcDrive *drive, const PgxcMigration *migration,
 	args.range.first = PGXC_BLOCK_KEY(stripe->window_start);
 	args.range.end = PGXC_BLOCK_KEY(end);
 	args.passes = 1;
-	args.skip = pgxc_row_error_skip(drive, migration->id, stripe->relid, args.range);
+	args.skip =
+		pgxc_row_error_skip(drive, migration->id, stripe->relid, args.range);
 	drive->work.range = args.range;
 	drive->live.passes = 1;
 	drive->live.pass = 1;
 	drive->live.chunk_blocks = end - stripe->window_start;
 
 	drive->sizer = &drive->verify_sizer;
-	pgxc_chunk_measured(drive, migration, leaf, PGXC_CHUNK_VERIFY, &args, &outcome);
-	drive->result.rows = 0;		/* a read is bounded by time alone */
+	pgxc_chunk_measured(drive, migration, leaf, PGXC_CHUNK_VERIFY, &args,
+						&outcome);
+	drive->result.rows = 0; /* a read is bounded by time alone */
 	if (outcome.needing > 0)
 		pgxc_revisit_add(migration->id, stripe->relid,
 						 PGXC_KEY_BLOCK(outcome.first),
-						 PGXC_KEY_BLOCK(outcome.last) + 1, "found by verification");
+						 PGXC_KEY_BLOCK(outcome.last) + 1,
+						 "found by verification");
 	progress->rows_verified = outcome.rows;
 	progress->mismatches = outcome.needing;
 	stripe->window_start = end;
@@ -132,8 +135,8 @@ pgxc_verify_chunk(PgxcDrive *drive, const PgxcMigration *migration,
 PgxcStep
 pgxc_verify_end(PgxcDrive *drive, const PgxcMigration *migration)
 {
-	int64		mismatches;
-	int64		errors;
+	int64 mismatches;
+	int64 errors;
 
 	if (!lock_step(migration))
 		return PGXC_STEP_AGAIN;
@@ -142,10 +145,12 @@ pgxc_verify_end(PgxcDrive *drive, const PgxcMigration *migration)
 	if (mismatches == 0)
 	{
 		errors = pgxc_row_error_count(migration->id);
-		(void) pgxc_transition(migration->id, PGXC_STATE_FINISHED, "done",
-							   errors == 0 ? "every row was read and none needs the update"
-							   : psprintf("every row was read; %lld rows could not be updated",
-										  (long long) errors));
+		(void) pgxc_transition(
+			migration->id, PGXC_STATE_FINISHED, "done",
+			errors == 0
+				? "every row was read and none needs the update"
+				: psprintf("every row was read; %lld rows could not be updated",
+						   (long long) errors));
 		return PGXC_STEP_DONE;
 	}
 
@@ -155,9 +160,11 @@ pgxc_verify_end(PgxcDrive *drive, const PgxcMigration *migration)
 	if (migration->round % MAX_ROUNDS == 0)
 	{
 		set_step(migration, "update", migration->round);
-		(void) pgxc_transition(migration->id, PGXC_STATE_ATTENTION, NULL,
-							   psprintf("after %d rounds %lld rows still need the update: something keeps writing such rows, or a trigger undoes the update",
-										migration->round, (long long) mismatches));
+		(void) pgxc_transition(
+			migration->id, PGXC_STATE_ATTENTION, NULL,
+			psprintf(
+				"after %d rounds %lld rows still need the update: something keeps writing such rows, or a trigger undoes the update",
+				migration->round, (long long) mismatches));
 		return PGXC_STEP_STOPPED;
 	}
 	set_step(migration, "update", migration->round);

@@ -33,7 +33,7 @@
 #include "core/sql_runner.h"
 #include "core/transition.h"
 
-#define MAX_STARTS 5			/* without a chunk, before a person is asked */
+#define MAX_STARTS 5 /* without a chunk, before a person is asked */
 
 static PgxcSlot *my_slot = NULL;
 static volatile sig_atomic_t got_sigterm = false;
@@ -104,7 +104,8 @@ pin_settings(void)
 	};
 
 	for (int i = 0; i < lengthof(settings); i++)
-		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET,
+						PGC_S_OVERRIDE);
 }
 
 /*
@@ -122,10 +123,10 @@ pause_foreign_migrations(void)
 		" WHERE id = $1",
 		INT8OID, TEXTOID);
 	PgxcIdentity saved;
-	Datum		values[2];
-	Datum		home = CStringGetTextDatum(pgxc_home());
-	uint64		n;
-	int64	   *ids;
+	Datum values[2];
+	Datum home = CStringGetTextDatum(pgxc_home());
+	uint64 n;
+	int64 *ids;
 
 	pgxc_sql_begin(&saved);
 	n = pgxc_sql_execute(&find, &home, NULL, SPI_OK_SELECT);
@@ -134,8 +135,9 @@ pause_foreign_migrations(void)
 		ids[i] = pgxc_sql_int64(i, 1);
 	for (uint64 i = 0; i < n; i++)
 	{
-		(void) pgxc_transition(ids[i], PGXC_STATE_PAUSED, NULL,
-							   "restored from a dump or copied with its database; it will start again at block 0");
+		(void) pgxc_transition(
+			ids[i], PGXC_STATE_PAUSED, NULL,
+			"restored from a dump or copied with its database; it will start again at block 0");
 		values[0] = Int64GetDatum(ids[i]);
 		values[1] = home;
 		(void) pgxc_sql_execute(&adopt, values, NULL, SPI_OK_UPDATE);
@@ -148,9 +150,9 @@ pause_foreign_migrations(void)
 static int
 workers_on(int64 migration_id)
 {
-	PgxcSlot   *slots;
-	int			n = pgxc_slots_copy(&slots);
-	int			count = 0;
+	PgxcSlot *slots;
+	int n = pgxc_slots_copy(&slots);
+	int count = 0;
 
 	for (int i = 0; i < n; i++)
 	{
@@ -169,10 +171,10 @@ workers_on(int64 migration_id)
 static int64
 pick_migration(bool *more)
 {
-	static PgxcStatement count_start = PGXC_SQL(
-		"UPDATE pgxc.migration SET starts = starts + 1 WHERE id = $1"
-		" RETURNING starts - parallel_workers",
-		INT8OID);
+	static PgxcStatement count_start =
+		PGXC_SQL("UPDATE pgxc.migration SET starts = starts + 1 WHERE id = $1"
+				 " RETURNING starts - parallel_workers",
+				 INT8OID);
 	static PgxcStatement find = PGXC_SQL(
 		"SELECT m.id, m.parallel_workers, m.state FROM pgxc.migration m"
 		" WHERE m.phase = 'migrate'"
@@ -181,24 +183,26 @@ pick_migration(bool *more)
 		" AND o.state IN ('queued', 'running', 'blocked'))"
 		" ORDER BY m.id");
 	PgxcIdentity saved;
-	int64		picked = 0;
-	bool		start = false;
-	bool		crashing = false;
-	uint64		n;
+	int64 picked = 0;
+	bool start = false;
+	bool crashing = false;
+	uint64 n;
 
 	*more = false;
 	pgxc_sql_begin(&saved);
 	n = pgxc_sql_execute(&find, NULL, NULL, SPI_OK_SELECT);
 	for (uint64 i = 0; i < n; i++)
 	{
-		bool		isnull;
-		int64		id = pgxc_sql_int64(i, 1);
-		int			wanted = DatumGetInt32(pgxc_sql_value(i, 2, &isnull)) - workers_on(id);
+		bool isnull;
+		int64 id = pgxc_sql_int64(i, 1);
+		int wanted =
+			DatumGetInt32(pgxc_sql_value(i, 2, &isnull)) - workers_on(id);
 
 		if (picked == 0 && wanted > 0)
 		{
 			picked = id;
-			start = strcmp(TextDatumGetCString(pgxc_sql_value(i, 3, &isnull)), "running") != 0;
+			start = strcmp(TextDatumGetCString(pgxc_sql_value(i, 3, &isnull)),
+						   "running") != 0;
 			wanted--;
 		}
 		if (wanted > 0)
@@ -206,10 +210,11 @@ pick_migration(bool *more)
 	}
 	if (picked != 0)
 	{
-		bool		isnull;
-		Datum		value = Int64GetDatum(picked);
+		bool isnull;
+		Datum value = Int64GetDatum(picked);
 
-		(void) pgxc_sql_execute(&count_start, &value, NULL, SPI_OK_UPDATE_RETURNING);
+		(void) pgxc_sql_execute(&count_start, &value, NULL,
+								SPI_OK_UPDATE_RETURNING);
 		crashing = DatumGetInt32(pgxc_sql_value(0, 1, &isnull)) >= MAX_STARTS;
 	}
 	pgxc_sql_end(&saved);
@@ -217,8 +222,9 @@ pick_migration(bool *more)
 	/* A crash leaves no error, only a start that was followed by no chunk. */
 	if (crashing)
 	{
-		(void) pgxc_transition(picked, PGXC_STATE_ATTENTION, NULL,
-							   "its worker was started again and again, and ended each time before it had finished a chunk: see the server's log");
+		(void) pgxc_transition(
+			picked, PGXC_STATE_ATTENTION, NULL,
+			"its worker was started again and again, and ended each time before it had finished a chunk: see the server's log");
 		return 0;
 	}
 	if (start && !pgxc_transition(picked, PGXC_STATE_RUNNING, NULL, NULL))
@@ -233,8 +239,8 @@ leave_wake_up_call(void)
 	static PgxcStatement next = PGXC_SQL(
 		"SELECT min(retry_at) FROM pgxc.migration WHERE phase = 'migrate' AND state = 'blocked'");
 	PgxcIdentity saved;
-	bool		isnull;
-	Datum		at;
+	bool isnull;
+	Datum at;
 
 	pgxc_sql_begin(&saved);
 	(void) pgxc_sql_execute(&next, NULL, NULL, SPI_OK_SELECT);
@@ -248,7 +254,7 @@ static int64
 take_terminated(void)
 {
 	PgxcDatabase *entry;
-	int64		id = 0;
+	int64 id = 0;
 
 	LWLockAcquire(pgxc_shared->lock, LW_EXCLUSIVE);
 	entry = pgxc_database_entry(MyDatabaseId, false);
@@ -267,17 +273,18 @@ take_terminated(void)
 static int64
 find_work(void)
 {
-	int64		id = 0;
-	int64		terminated = take_terminated();
-	bool		more = false;
-	Oid			extension = InvalidOid;
+	int64 id = 0;
+	int64 terminated = take_terminated();
+	bool more = false;
+	Oid extension = InvalidOid;
 
 	pgxc_tx_begin(false);
 	if (pgxc_extension_exists() && pgxc_extension_lock(&extension))
 	{
 		if (terminated != 0)
-			(void) pgxc_transition(terminated, PGXC_STATE_PAUSED, NULL,
-								   "its worker was terminated by an administrator");
+			(void) pgxc_transition(
+				terminated, PGXC_STATE_PAUSED, NULL,
+				"its worker was terminated by an administrator");
 		pause_foreign_migrations();
 		id = pick_migration(&more);
 		if (id == 0)
@@ -294,7 +301,7 @@ static bool
 database_is_held(void)
 {
 	PgxcDatabase *entry;
-	bool		held;
+	bool held;
 
 	LWLockAcquire(pgxc_shared->lock, LW_SHARED);
 	entry = pgxc_database_entry(MyDatabaseId, false);
@@ -306,11 +313,12 @@ database_is_held(void)
 static void
 drive_migration(int64 id)
 {
-	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "pgxc drive",
-												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context =
+		AllocSetContextCreate(TopMemoryContext, "pgxc drive",
+							  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
-	PgxcDrive  *drive = palloc(sizeof(PgxcDrive));
-	char		appname[NAMEDATALEN];
+	PgxcDrive *drive = palloc(sizeof(PgxcDrive));
+	char appname[NAMEDATALEN];
 
 	snprintf(appname, sizeof(appname), "pgxc migration " INT64_FORMAT, id);
 	SetConfigOption("application_name", appname, PGC_USERSET, PGC_S_SESSION);
@@ -330,14 +338,15 @@ drive_migration(int64 id)
 void
 pgxc_worker_main(Datum main_arg)
 {
-	int64		id;
+	int64 id;
 
 	pqsignal(SIGTERM, worker_sigterm);
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
 
 	pgxc_am_worker = true;
-	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(main_arg), InvalidOid, 0);
+	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(main_arg),
+											  InvalidOid, 0);
 
 	/* Registered before the slot is taken, so that it is always given back. */
 	before_shmem_exit(worker_exit, (Datum) 0);

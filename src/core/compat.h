@@ -54,8 +54,8 @@ pgxc_wait_event(PgxcWait wait)
 #if PG_VERSION_NUM >= 170000
 	static uint32 events[PGXC_NUM_WAITS];
 	static const char *const names[PGXC_NUM_WAITS] = {
-		"PgxcLauncherMain", "PgxcDutySleep", "PgxcThrottle",
-		"PgxcRetryDelay", "PgxcMigrationWait", "PgxcWorkerStop"
+		"PgxcLauncherMain", "PgxcDutySleep",     "PgxcThrottle",
+		"PgxcRetryDelay",   "PgxcMigrationWait", "PgxcWorkerStop"
 	};
 
 	if (events[wait] == 0)

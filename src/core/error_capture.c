@@ -16,8 +16,8 @@
 PgxcError *
 pgxc_error_capture(MemoryContext context)
 {
-	ErrorData  *edata;
-	PgxcError  *error;
+	ErrorData *edata;
+	PgxcError *error;
 
 	MemoryContextSwitchTo(context);
 	edata = CopyErrorData();

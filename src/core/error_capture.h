@@ -7,9 +7,9 @@
 
 typedef struct PgxcError
 {
-	int			sqlerrcode;
-	char		sqlstate[6];
-	char	   *message;		/* with the detail, if there is one */
+	int sqlerrcode;
+	char sqlstate[6];
+	char *message; /* with the detail, if there is one */
 } PgxcError;
 
 extern PgxcError *pgxc_error_capture(MemoryContext context);

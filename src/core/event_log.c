@@ -25,8 +25,8 @@ pgxc_event(int64 migration_id, const char *event, const char *from_state,
 		INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID);
 	PgxcIdentity saved;
 	const char *texts[4] = { event, from_state, to_state, detail };
-	Datum		values[5];
-	char		nulls[6] = "     ";
+	Datum values[5];
+	char nulls[6] = "     ";
 
 	values[0] = Int64GetDatum(migration_id);
 	for (int i = 0; i < 4; i++)

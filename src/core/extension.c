@@ -33,7 +33,7 @@
 bool
 pgxc_extension_exists(void)
 {
-	Oid			oid = get_extension_oid("pgxc", true);
+	Oid oid = get_extension_oid("pgxc", true);
 
 	if (!OidIsValid(oid))
 		return false;
@@ -52,7 +52,7 @@ pgxc_extension_exists(void)
 bool
 pgxc_extension_lock(Oid *locked_oid)
 {
-	Oid			oid = get_extension_oid("pgxc", true);
+	Oid oid = get_extension_oid("pgxc", true);
 
 	if (!OidIsValid(oid))
 		return false;
@@ -75,7 +75,7 @@ pgxc_extension_lock(Oid *locked_oid)
 Oid
 pgxc_schema_oid(void)
 {
-	Oid			oid = get_namespace_oid("pgxc", true);
+	Oid oid = get_namespace_oid("pgxc", true);
 
 	if (!OidIsValid(oid))
 		ereport(ERROR,
@@ -91,13 +91,12 @@ pgxc_schema_oid(void)
 Oid
 pgxc_catalog_table(const char *name)
 {
-	Oid			oid = get_relname_relid(name, pgxc_schema_oid());
+	Oid oid = get_relname_relid(name, pgxc_schema_oid());
 
 	if (!OidIsValid(oid))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table \"pgxc.%s\" does not exist", name),
-				 errhint("Run ALTER EXTENSION pgxc UPDATE.")));
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("table \"pgxc.%s\" does not exist", name),
+						errhint("Run ALTER EXTENSION pgxc UPDATE.")));
 	return oid;
 }
 
@@ -108,13 +107,15 @@ pgxc_catalog_table(const char *name)
 Oid
 pgxc_extension_owner(void)
 {
-	HeapTuple	tuple;
-	Oid			owner;
+	HeapTuple tuple;
+	Oid owner;
 
 	tuple = SearchSysCache1(RELOID,
 							ObjectIdGetDatum(pgxc_catalog_table("migration")));
 	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for table pgxc.migration"); /* cannot happen */
+		elog(
+			ERROR,
+			"cache lookup failed for table pgxc.migration"); /* cannot happen */
 	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
 	ReleaseSysCache(tuple);
 	return owner;
@@ -128,8 +129,8 @@ pgxc_extension_owner(void)
 const char *
 pgxc_home(void)
 {
-	return psprintf(UINT64_FORMAT "/%u/%u", GetSystemIdentifier(),
-					MyDatabaseId, get_extension_oid("pgxc", true));
+	return psprintf(UINT64_FORMAT "/%u/%u", GetSystemIdentifier(), MyDatabaseId,
+					get_extension_oid("pgxc", true));
 }
 
 /*
@@ -139,8 +140,7 @@ void
 pgxc_require_primary(const char *what)
 {
 	if (RecoveryInProgress())
-		ereport(ERROR,
-				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
-				 errmsg("cannot execute %s during recovery", what),
-				 errhint("Run it on the primary server.")));
+		ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+						errmsg("cannot execute %s during recovery", what),
+						errhint("Run it on the primary server.")));
 }

@@ -51,8 +51,8 @@ enum
 static char *
 text_column(int column)
 {
-	bool		isnull;
-	Datum		value = pgxc_sql_value(0, column, &isnull);
+	bool isnull;
+	Datum value = pgxc_sql_value(0, column, &isnull);
 
 	return isnull ? NULL : TextDatumGetCString(value);
 }
@@ -60,8 +60,8 @@ text_column(int column)
 static int
 int_column(int column, int if_null)
 {
-	bool		isnull;
-	Datum		value = pgxc_sql_value(0, column, &isnull);
+	bool isnull;
+	Datum value = pgxc_sql_value(0, column, &isnull);
 
 	return isnull ? if_null : DatumGetInt32(value);
 }
@@ -69,11 +69,11 @@ int_column(int column, int if_null)
 static List *
 text_array_column(int column)
 {
-	bool		isnull;
-	Datum		value = pgxc_sql_value(0, column, &isnull);
-	Datum	   *elements;
-	int			n;
-	List	   *list = NIL;
+	bool isnull;
+	Datum value = pgxc_sql_value(0, column, &isnull);
+	Datum *elements;
+	int n;
+	List *list = NIL;
 
 	if (isnull)
 		return NIL;
@@ -88,8 +88,8 @@ static PgxcMigration *
 read_row(void)
 {
 	PgxcMigration *m = palloc0(sizeof(PgxcMigration));
-	bool		isnull;
-	Datum		duty;
+	bool isnull;
+	Datum duty;
 
 	m->id = pgxc_sql_int64(0, COL_ID);
 	m->name = text_column(COL_NAME);
@@ -112,7 +112,8 @@ read_row(void)
 	m->throttle_function = text_column(COL_THROTTLE_FUNCTION);
 	m->phase = text_column(COL_PHASE);
 	if (!pgxc_state_parse(text_column(COL_STATE), &m->state))
-		elog(ERROR, "unknown state of migration " INT64_FORMAT, m->id); /* cannot happen */
+		elog(ERROR, "unknown state of migration " INT64_FORMAT,
+			 m->id); /* cannot happen */
 	m->verifying = strcmp(text_column(COL_STEP), "verify") == 0;
 	m->planned = DatumGetBool(pgxc_sql_value(0, COL_PLANNED, &isnull));
 	m->round = int_column(COL_ROUND, 0);
@@ -121,11 +122,11 @@ read_row(void)
 	return m;
 }
 
-#define MIGRATION_COLUMNS \
+#define MIGRATION_COLUMNS                                                               \
 	"SELECT id, name, relation::oid, relation_name, owner, home, columns, expressions," \
-	" predicate, settings, target_chunk_ms, max_duty, parallel_workers," \
-	" max_rows_per_second, max_wal_rate, passes, max_row_errors," \
-	" throttle_function, phase, state, step, planned, round, blocked_tries, starts" \
+	" predicate, settings, target_chunk_ms, max_duty, parallel_workers,"                \
+	" max_rows_per_second, max_wal_rate, passes, max_row_errors,"                       \
+	" throttle_function, phase, state, step, planned, round, blocked_tries, starts"     \
 	" FROM pgxc.migration "
 
 /*
@@ -135,13 +136,12 @@ read_row(void)
 PgxcMigration *
 pgxc_migration_load(int64 id)
 {
-	static PgxcStatement select_row = PGXC_SQL(
-		MIGRATION_COLUMNS "WHERE id = $1",
-		INT8OID);
+	static PgxcStatement select_row =
+		PGXC_SQL(MIGRATION_COLUMNS "WHERE id = $1", INT8OID);
 	MemoryContext caller = CurrentMemoryContext;
 	PgxcIdentity saved;
 	PgxcMigration *m = NULL;
-	Datum		value = Int64GetDatum(id);
+	Datum value = Int64GetDatum(id);
 
 	pgxc_sql_begin(&saved);
 	if (pgxc_sql_execute(&select_row, &value, NULL, SPI_OK_SELECT) == 1)
@@ -162,23 +162,21 @@ pgxc_migration_load(int64 id)
 PgxcMigration *
 pgxc_migration_argument(FunctionCallInfo fcinfo, int argno)
 {
-	static PgxcStatement select_id = PGXC_SQL(
-		"SELECT id FROM pgxc.migration WHERE name = $1",
-		TEXTOID);
+	static PgxcStatement select_id =
+		PGXC_SQL("SELECT id FROM pgxc.migration WHERE name = $1", TEXTOID);
 	PgxcMigration *m = NULL;
-	char	   *what;
+	char *what;
 
 	if (PG_ARGISNULL(argno))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("migration must not be null")));
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("migration must not be null")));
 
 	if (get_fn_expr_argtype(fcinfo->flinfo, argno) == TEXTOID)
 	{
 		PgxcIdentity saved;
-		Datum		value = PG_GETARG_DATUM(argno);
-		int64		id = 0;
-		bool		found;
+		Datum value = PG_GETARG_DATUM(argno);
+		int64 id = 0;
+		bool found;
 
 		what = psprintf("\"%s\"", TextDatumGetCString(value));
 		pgxc_sql_begin(&saved);
@@ -191,17 +189,16 @@ pgxc_migration_argument(FunctionCallInfo fcinfo, int argno)
 	}
 	else
 	{
-		int64		id = PG_GETARG_INT64(argno);
+		int64 id = PG_GETARG_INT64(argno);
 
 		what = psprintf(INT64_FORMAT, id);
 		m = pgxc_migration_load(id);
 	}
 
 	if (m == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("migration %s does not exist", what),
-				 errhint("The view pgxc.migrations lists them.")));
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+						errmsg("migration %s does not exist", what),
+						errhint("The view pgxc.migrations lists them.")));
 	return m;
 }
 
@@ -212,22 +209,22 @@ pgxc_migration_argument(FunctionCallInfo fcinfo, int argno)
 void
 pgxc_migration_check_owner(const PgxcMigration *migration)
 {
-	bool		allowed;
+	bool allowed;
 
 	if (get_rel_name(migration->relid) != NULL)
 		allowed = pgxc_relation_ownercheck(migration->relid, GetUserId());
 	else
 	{
-		Oid			owner = get_role_oid(migration->owner, true);
+		Oid owner = get_role_oid(migration->owner, true);
 
 		allowed = superuser() ||
-			(OidIsValid(owner) && has_privs_of_role(GetUserId(), owner));
+				  (OidIsValid(owner) && has_privs_of_role(GetUserId(), owner));
 	}
 
 	if (!allowed)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("must be owner of table %s", migration->relation_name)));
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("must be owner of table %s",
+							   migration->relation_name)));
 }
 
 /*

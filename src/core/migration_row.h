@@ -14,35 +14,36 @@
 
 typedef struct PgxcMigration
 {
-	int64		id;
-	char	   *name;
-	Oid			relid;
-	char	   *relation_name;
-	char	   *owner;
-	char	   *home;
-	List	   *columns;		/* of char *, what is assigned */
-	List	   *expressions;	/* of char *, in the same order */
-	char	   *predicate;		/* NULL: the assignments would change the row */
-	List	   *settings;		/* of char *, "name=value" */
-	int			target_chunk_ms;	/* the setting, if the row says nothing */
-	double		max_duty;		/* the same */
-	int			parallel_workers;
-	int			max_rows_per_second;	/* 0: no cap */
-	int			max_wal_rate;	/* kB/s, 0: no cap */
-	int			passes;			/* 0: choose */
-	int64		max_row_errors;
-	char	   *throttle_function;	/* NULL: none */
-	char	   *phase;
-	PgxcState	state;
-	bool		verifying;
-	bool		planned;
-	int			round;
-	int			blocked_tries;
-	int			starts;			/* of workers, since a chunk succeeded */
+	int64 id;
+	char *name;
+	Oid relid;
+	char *relation_name;
+	char *owner;
+	char *home;
+	List *columns;       /* of char *, what is assigned */
+	List *expressions;   /* of char *, in the same order */
+	char *predicate;     /* NULL: the assignments would change the row */
+	List *settings;      /* of char *, "name=value" */
+	int target_chunk_ms; /* the setting, if the row says nothing */
+	double max_duty;     /* the same */
+	int parallel_workers;
+	int max_rows_per_second; /* 0: no cap */
+	int max_wal_rate;        /* kB/s, 0: no cap */
+	int passes;              /* 0: choose */
+	int64 max_row_errors;
+	char *throttle_function; /* NULL: none */
+	char *phase;
+	PgxcState state;
+	bool verifying;
+	bool planned;
+	int round;
+	int blocked_tries;
+	int starts; /* of workers, since a chunk succeeded */
 } PgxcMigration;
 
 extern PgxcMigration *pgxc_migration_load(int64 id);
-extern PgxcMigration *pgxc_migration_argument(FunctionCallInfo fcinfo, int argno);
+extern PgxcMigration *pgxc_migration_argument(FunctionCallInfo fcinfo,
+											  int argno);
 extern void pgxc_migration_check_owner(const PgxcMigration *migration);
 extern void pgxc_migration_control_lock(int64 id, LOCKMODE mode);
 extern bool pgxc_migration_is_home(const PgxcMigration *migration);

@@ -31,9 +31,9 @@ enum
 static const struct
 {
 	const char *name;
-	double		min;
-	double		max;
-	bool		zero_resets;	/* in alter_migration, and means none */
+	double min;
+	double max;
+	bool zero_resets; /* in alter_migration, and means none */
 } option_table[PGXC_NUM_OPTIONS] = {
 	{ "target_chunk_ms", 1, 2000, true },
 	{ "max_duty", 0.02, 1, true },
@@ -50,12 +50,14 @@ check_range(int option, double value, bool zero_allowed)
 {
 	if (zero_allowed && option_table[option].zero_resets && value == 0)
 		return;
-	if (isnan(value) || value < option_table[option].min || value > option_table[option].max)
+	if (isnan(value) || value < option_table[option].min ||
+		value > option_table[option].max)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s %g is out of range", option_table[option].name, value),
-				 errhint("It must be between %g and %g.", option_table[option].min,
-						 option_table[option].max)));
+				 errmsg("%s %g is out of range", option_table[option].name,
+						value),
+				 errhint("It must be between %g and %g.",
+						 option_table[option].min, option_table[option].max)));
 }
 
 /* Throw 42883 unless there is such a function without arguments. */
@@ -78,8 +80,8 @@ pgxc_options_read(FunctionCallInfo fcinfo, int first_arg, bool altering,
 
 	for (int i = 0; i < PGXC_NUM_OPTIONS; i++)
 	{
-		int			arg = first_arg + i;
-		bool		caps = i == MAX_ROWS_PER_SECOND || i == MAX_WAL_RATE;
+		int arg = first_arg + i;
+		bool caps = i == MAX_ROWS_PER_SECOND || i == MAX_WAL_RATE;
 
 		if (PG_ARGISNULL(arg))
 			continue;
@@ -95,7 +97,8 @@ pgxc_options_read(FunctionCallInfo fcinfo, int first_arg, bool altering,
 				check_range(i, options->max_row_errors, false);
 				break;
 			case THROTTLE_FUNCTION:
-				options->throttle_function = text_to_cstring(PG_GETARG_TEXT_PP(arg));
+				options->throttle_function =
+					text_to_cstring(PG_GETARG_TEXT_PP(arg));
 				if (options->throttle_function[0] != '\0')
 					check_function(options->throttle_function);
 				break;
@@ -107,9 +110,11 @@ pgxc_options_read(FunctionCallInfo fcinfo, int first_arg, bool altering,
 	if (options->given[TARGET_CHUNK_MS])
 		options->target_chunk_ms = PG_GETARG_INT32(first_arg + TARGET_CHUNK_MS);
 	if (options->given[PARALLEL_WORKERS])
-		options->parallel_workers = PG_GETARG_INT32(first_arg + PARALLEL_WORKERS);
+		options->parallel_workers =
+			PG_GETARG_INT32(first_arg + PARALLEL_WORKERS);
 	if (options->given[MAX_ROWS_PER_SECOND])
-		options->max_rows_per_second = PG_GETARG_INT32(first_arg + MAX_ROWS_PER_SECOND);
+		options->max_rows_per_second =
+			PG_GETARG_INT32(first_arg + MAX_ROWS_PER_SECOND);
 	if (options->given[MAX_WAL_RATE])
 		options->max_wal_rate = PG_GETARG_INT32(first_arg + MAX_WAL_RATE);
 	if (options->given[PASSES])
@@ -132,7 +137,8 @@ pgxc_options_datums(const PgxcOptions *options, Datum *values, char *nulls)
 	values[MAX_WAL_RATE] = Int32GetDatum(options->max_wal_rate);
 	values[PASSES] = Int32GetDatum(options->passes);
 	values[MAX_ROW_ERRORS] = Int64GetDatum(options->max_row_errors);
-	values[THROTTLE_FUNCTION] = function ? CStringGetTextDatum(function) : (Datum) 0;
+	values[THROTTLE_FUNCTION] =
+		function ? CStringGetTextDatum(function) : (Datum) 0;
 
 	for (int i = 0; i < PGXC_NUM_OPTIONS; i++)
 		nulls[i] = ' ';
@@ -141,7 +147,8 @@ pgxc_options_datums(const PgxcOptions *options, Datum *values, char *nulls)
 	nulls[MAX_ROWS_PER_SECOND] = options->max_rows_per_second == 0 ? 'n' : ' ';
 	nulls[MAX_WAL_RATE] = options->max_wal_rate == 0 ? 'n' : ' ';
 	nulls[PASSES] = options->passes == 0 ? 'n' : ' ';
-	nulls[THROTTLE_FUNCTION] = function == NULL || function[0] == '\0' ? 'n' : ' ';
+	nulls[THROTTLE_FUNCTION] =
+		function == NULL || function[0] == '\0' ? 'n' : ' ';
 }
 
 /*
@@ -155,15 +162,17 @@ pgxc_options_describe(const PgxcOptions *options)
 	initStringInfo(&buf);
 	for (int i = 0; i < PGXC_NUM_OPTIONS; i++)
 	{
-		double		number[] = {
-			options->target_chunk_ms, options->max_duty, options->parallel_workers,
-			options->max_rows_per_second, options->max_wal_rate, options->passes,
-			options->max_row_errors, 0
+		double number[] = {
+			options->target_chunk_ms,  options->max_duty,
+			options->parallel_workers, options->max_rows_per_second,
+			options->max_wal_rate,     options->passes,
+			options->max_row_errors,   0
 		};
 
 		if (!options->given[i])
 			continue;
-		appendStringInfo(&buf, "%s%s = ", buf.len > 0 ? ", " : "", option_table[i].name);
+		appendStringInfo(&buf, "%s%s = ", buf.len > 0 ? ", " : "",
+						 option_table[i].name);
 		if (i == THROTTLE_FUNCTION)
 			appendStringInfo(&buf, "\"%s\"", options->throttle_function);
 		else

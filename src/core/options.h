@@ -12,15 +12,15 @@
 /* Nullable ones are 0 (or NULL) if not given; see pgxc_options_datums(). */
 typedef struct PgxcOptions
 {
-	bool		given[PGXC_NUM_OPTIONS];
-	int			target_chunk_ms;
-	double		max_duty;
-	int			parallel_workers;
-	int			max_rows_per_second;
-	int			max_wal_rate;
-	int			passes;
-	int64		max_row_errors;
-	char	   *throttle_function;
+	bool given[PGXC_NUM_OPTIONS];
+	int target_chunk_ms;
+	double max_duty;
+	int parallel_workers;
+	int max_rows_per_second;
+	int max_wal_rate;
+	int passes;
+	int64 max_row_errors;
+	char *throttle_function;
 } PgxcOptions;
 
 extern void pgxc_options_read(FunctionCallInfo fcinfo, int first_arg,

@@ -38,19 +38,39 @@ typedef struct SignalSetting
 } SignalSetting;
 
 static const SignalSetting signal_settings[] = {
-	{ PGXC_SIGNAL_ACTIVE_SESSIONS, "pgxc.active_sessions_soft", "pgxc.active_sessions_hard", 1.5, 0, "active client sessions for each core" },
-	{ PGXC_SIGNAL_ARCHIVE_BACKLOG, "pgxc.archive_backlog_soft", "pgxc.archive_backlog_hard", 16, 42, "WAL segments waiting to be archived" },
-	{ PGXC_SIGNAL_CPU_WAIT, "pgxc.cpu_wait_soft", "pgxc.cpu_wait_hard", 60, 0, "percent of its working time that a worker waited for a CPU" },
-	{ PGXC_SIGNAL_DEAD_TUPLES, "pgxc.dead_tuples_soft", "pgxc.dead_tuples_hard", 40, 0, "dead tuples that vacuum could remove, percent of the live ones" },
-	{ PGXC_SIGNAL_DISK_FREE, "pgxc.disk_free_soft", "pgxc.disk_free_hard", 10, 5, "percent of the disk that is free" },
-	{ PGXC_SIGNAL_HORIZON_AGE, "pgxc.horizon_age_soft", "pgxc.horizon_age_hard", 300, 0, "seconds that an old snapshot has held back vacuum" },
-	{ PGXC_SIGNAL_LOCK_WAITERS, "pgxc.lock_waiters_soft", "pgxc.lock_waiters_hard", 2, 8, "sessions waiting for a lock of the worker" },
-	{ PGXC_SIGNAL_REPLAY_LAG, "pgxc.replay_lag_soft", "pgxc.replay_lag_hard", 1000, 5000, "milliseconds of replay lag of the slowest standby" },
-	{ PGXC_SIGNAL_REPLAY_LAG_BYTES, "pgxc.replay_lag_bytes_soft", "pgxc.replay_lag_bytes_hard", 64, 512, "megabytes of WAL that the slowest standby has yet to replay" },
-	{ PGXC_SIGNAL_REQUESTED_CHECKPOINTS, "pgxc.requested_checkpoints_soft", "pgxc.requested_checkpoints_hard", 2, 0, "requested checkpoints in the last five minutes" },
-	{ PGXC_SIGNAL_SLOT_LAG, "pgxc.slot_lag_soft", "pgxc.slot_lag_hard", 256, 1024, "megabytes of WAL that the furthest replication slot is behind" },
-	{ PGXC_SIGNAL_SLOT_WAL_LEFT, "pgxc.slot_wal_left_soft", "pgxc.slot_wal_left_hard", 40, 25, "percent of max_slot_wal_keep_size that is left to the furthest slot" },
-	{ PGXC_SIGNAL_THROTTLE_FUNCTION, "pgxc.throttle_function_soft", "pgxc.throttle_function_hard", 1, 2, "level that the throttle function returns" },
+	{ PGXC_SIGNAL_ACTIVE_SESSIONS, "pgxc.active_sessions_soft",
+	  "pgxc.active_sessions_hard", 1.5, 0,
+	  "active client sessions for each core" },
+	{ PGXC_SIGNAL_ARCHIVE_BACKLOG, "pgxc.archive_backlog_soft",
+	  "pgxc.archive_backlog_hard", 16, 42,
+	  "WAL segments waiting to be archived" },
+	{ PGXC_SIGNAL_CPU_WAIT, "pgxc.cpu_wait_soft", "pgxc.cpu_wait_hard", 60, 0,
+	  "percent of its working time that a worker waited for a CPU" },
+	{ PGXC_SIGNAL_DEAD_TUPLES, "pgxc.dead_tuples_soft", "pgxc.dead_tuples_hard",
+	  40, 0, "dead tuples that vacuum could remove, percent of the live ones" },
+	{ PGXC_SIGNAL_DISK_FREE, "pgxc.disk_free_soft", "pgxc.disk_free_hard", 10,
+	  5, "percent of the disk that is free" },
+	{ PGXC_SIGNAL_HORIZON_AGE, "pgxc.horizon_age_soft", "pgxc.horizon_age_hard",
+	  300, 0, "seconds that an old snapshot has held back vacuum" },
+	{ PGXC_SIGNAL_LOCK_WAITERS, "pgxc.lock_waiters_soft",
+	  "pgxc.lock_waiters_hard", 2, 8,
+	  "sessions waiting for a lock of the worker" },
+	{ PGXC_SIGNAL_REPLAY_LAG, "pgxc.replay_lag_soft", "pgxc.replay_lag_hard",
+	  1000, 5000, "milliseconds of replay lag of the slowest standby" },
+	{ PGXC_SIGNAL_REPLAY_LAG_BYTES, "pgxc.replay_lag_bytes_soft",
+	  "pgxc.replay_lag_bytes_hard", 64, 512,
+	  "megabytes of WAL that the slowest standby has yet to replay" },
+	{ PGXC_SIGNAL_REQUESTED_CHECKPOINTS, "pgxc.requested_checkpoints_soft",
+	  "pgxc.requested_checkpoints_hard", 2, 0,
+	  "requested checkpoints in the last five minutes" },
+	{ PGXC_SIGNAL_SLOT_LAG, "pgxc.slot_lag_soft", "pgxc.slot_lag_hard", 256,
+	  1024, "megabytes of WAL that the furthest replication slot is behind" },
+	{ PGXC_SIGNAL_SLOT_WAL_LEFT, "pgxc.slot_wal_left_soft",
+	  "pgxc.slot_wal_left_hard", 40, 25,
+	  "percent of max_slot_wal_keep_size that is left to the furthest slot" },
+	{ PGXC_SIGNAL_THROTTLE_FUNCTION, "pgxc.throttle_function_soft",
+	  "pgxc.throttle_function_hard", 1, 2,
+	  "level that the throttle function returns" },
 };
 
 StaticAssertDecl(lengthof(signal_settings) == PGXC_NUM_SIGNALS,
@@ -67,16 +87,16 @@ define_signal_settings(void)
 	{
 		const SignalSetting *s = &signal_settings[i];
 
-		DefineCustomRealVariable(s->soft_name,
-								 psprintf("Soft limit: slow down (%s; 0 is off).", s->what),
-								 NULL, &pgxc_signal_soft[s->signal],
-								 s->soft, 0, 1e9,
-								 PGC_SIGHUP, 0, NULL, NULL, NULL);
+		DefineCustomRealVariable(
+			s->soft_name,
+			psprintf("Soft limit: slow down (%s; 0 is off).", s->what), NULL,
+			&pgxc_signal_soft[s->signal], s->soft, 0, 1e9, PGC_SIGHUP, 0, NULL,
+			NULL, NULL);
 		DefineCustomRealVariable(s->hard_name,
-								 psprintf("Hard limit: stop (%s; 0 is off).", s->what),
-								 NULL, &pgxc_signal_hard[s->signal],
-								 s->hard, 0, 1e9,
-								 PGC_SIGHUP, 0, NULL, NULL, NULL);
+								 psprintf("Hard limit: stop (%s; 0 is off).",
+										  s->what),
+								 NULL, &pgxc_signal_hard[s->signal], s->hard, 0,
+								 1e9, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	}
 	MemoryContextSwitchTo(old);
 }
@@ -91,35 +111,37 @@ pgxc_settings_init(void)
 {
 	define_signal_settings();
 
-	DefineCustomIntVariable("pgxc.cores",
-							"Processors that this server may use (0: ask the operating system).",
-							NULL, &pgxc_cores, 0, 0, 4096,
-							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable(
+		"pgxc.cores",
+		"Processors that this server may use (0: ask the operating system).",
+		NULL, &pgxc_cores, 0, 0, 4096, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomRealVariable("pgxc.max_duty",
-							 "Share of the time that a worker may work.",
-							 NULL, &pgxc_max_duty, 0.8, 0.02, 1.0,
-							 PGC_SIGHUP, 0, NULL, NULL, NULL);
-	DefineCustomIntVariable("pgxc.max_wal_rate",
-							"WAL that one migration may write each second (0: no cap).",
-							NULL, &pgxc_max_wal_rate, 0, 0, INT_MAX / 2,
-							PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
+							 "Share of the time that a worker may work.", NULL,
+							 &pgxc_max_duty, 0.8, 0.02, 1.0, PGC_SIGHUP, 0,
+							 NULL, NULL, NULL);
+	DefineCustomIntVariable(
+		"pgxc.max_wal_rate",
+		"WAL that one migration may write each second (0: no cap).", NULL,
+		&pgxc_max_wal_rate, 0, 0, INT_MAX / 2, PGC_SIGHUP, GUC_UNIT_KB, NULL,
+		NULL, NULL);
 	if (process_shared_preload_libraries_in_progress)
-		DefineCustomIntVariable("pgxc.max_workers",
-								"Background workers of pgxc that may run at once in the cluster.",
-								NULL, &pgxc_max_workers, 2, 1, 64,
-								PGC_POSTMASTER, 0, NULL, NULL, NULL);
+		DefineCustomIntVariable(
+			"pgxc.max_workers",
+			"Background workers of pgxc that may run at once in the cluster.",
+			NULL, &pgxc_max_workers, 2, 1, 64, PGC_POSTMASTER, 0, NULL, NULL,
+			NULL);
 	DefineCustomIntVariable("pgxc.target_chunk_ms",
-							"How long a chunk may hold its row locks.",
-							NULL, &pgxc_target_chunk_ms, 100, 10, 2000,
-							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
-	DefineCustomStringVariable("pgxc.throttle_function",
-							   "Function () returning (level integer, reason text) that is asked once a second.",
-							   NULL, &pgxc_throttle_function, "",
-							   PGC_SIGHUP, 0, NULL, NULL, NULL);
-	DefineCustomIntVariable("pgxc.worker_nice",
-							"How much a worker lowers its priority at the operating system.",
-							NULL, &pgxc_worker_nice, 10, 0, 19,
-							PGC_SIGHUP, 0, NULL, NULL, NULL);
+							"How long a chunk may hold its row locks.", NULL,
+							&pgxc_target_chunk_ms, 100, 10, 2000, PGC_SIGHUP,
+							GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomStringVariable(
+		"pgxc.throttle_function",
+		"Function () returning (level integer, reason text) that is asked once a second.",
+		NULL, &pgxc_throttle_function, "", PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable(
+		"pgxc.worker_nice",
+		"How much a worker lowers its priority at the operating system.", NULL,
+		&pgxc_worker_nice, 10, 0, 19, PGC_SIGHUP, 0, NULL, NULL, NULL);
 
 	MarkGUCPrefixReserved("pgxc");
 }

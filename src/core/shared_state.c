@@ -18,7 +18,7 @@
 #include "core/shared_state.h"
 
 PgxcShared *pgxc_shared = NULL;
-bool		pgxc_am_worker = false;
+bool pgxc_am_worker = false;
 
 static shmem_request_hook_type prev_shmem_request_hook = NULL;
 static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
@@ -48,7 +48,7 @@ shmem_request(void)
 static void
 shmem_startup(void)
 {
-	bool		found;
+	bool found;
 
 	if (prev_shmem_startup_hook)
 		prev_shmem_startup_hook();
@@ -90,9 +90,9 @@ pgxc_shared_state_init(void)
 PgxcSlot *
 pgxc_slot_attach(bool background)
 {
-	int			first = background ? 0 : pgxc_max_workers;
-	int			last = background ? pgxc_max_workers : pgxc_shared->nslots;
-	PgxcSlot   *slot = NULL;
+	int first = background ? 0 : pgxc_max_workers;
+	int last = background ? pgxc_max_workers : pgxc_shared->nslots;
+	PgxcSlot *slot = NULL;
 
 	LWLockAcquire(pgxc_shared->lock, LW_EXCLUSIVE);
 	for (int i = first; i < last && slot == NULL; i++)
@@ -153,7 +153,7 @@ pgxc_slot_stop_requested(PgxcSlot *slot)
 int
 pgxc_slots_copy(PgxcSlot **slots)
 {
-	int			n = 0;
+	int n = 0;
 
 	if (pgxc_shared == NULL)
 	{
@@ -182,7 +182,7 @@ pgxc_wake_workers(Oid database)
 	LWLockAcquire(pgxc_shared->lock, LW_SHARED);
 	for (int i = 0; i < pgxc_shared->nslots; i++)
 	{
-		PgxcSlot   *slot = &pgxc_shared->slots[i];
+		PgxcSlot *slot = &pgxc_shared->slots[i];
 
 		if (slot->in_use && slot->database == database)
 			SetLatch(&slot->proc->procLatch);
@@ -214,10 +214,9 @@ pgxc_database_entry(Oid database, bool create)
 
 		if (entry->database == database)
 			return entry;
-		if (unused == NULL &&
-			(!OidIsValid(entry->database) ||
-			 (!entry->wanted && entry->holds == 0 && entry->wake_at == 0 &&
-			  entry->terminated == 0)))
+		if (unused == NULL && (!OidIsValid(entry->database) ||
+							   (!entry->wanted && entry->holds == 0 &&
+								entry->wake_at == 0 && entry->terminated == 0)))
 			unused = entry;
 	}
 	if (create && unused)

@@ -66,7 +66,7 @@ pgxc_set_saved(const char *name, const char *value)
 void
 pgxc_sql_begin(PgxcIdentity *saved)
 {
-	Oid			owner = pgxc_extension_owner();
+	Oid owner = pgxc_extension_owner();
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed"); /* cannot happen */
@@ -88,11 +88,11 @@ uint64
 pgxc_sql_execute(PgxcStatement *stmt, Datum *values, const char *nulls,
 				 int expected)
 {
-	int			rc;
+	int rc;
 
 	if (stmt->plan == NULL)
 	{
-		SPIPlanPtr	plan = SPI_prepare(stmt->sql, stmt->nargs, stmt->argtypes);
+		SPIPlanPtr plan = SPI_prepare(stmt->sql, stmt->nargs, stmt->argtypes);
 
 		if (plan == NULL)
 			elog(ERROR, "SPI_prepare failed: %s", /* cannot happen */
@@ -112,16 +112,16 @@ pgxc_sql_execute(PgxcStatement *stmt, Datum *values, const char *nulls,
 Datum
 pgxc_sql_value(int row, int column, bool *isnull)
 {
-	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
-						 column, isnull);
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column,
+						 isnull);
 }
 
 /* The same for a bigint; null is 0. */
 int64
 pgxc_sql_int64(int row, int column)
 {
-	bool		isnull;
-	Datum		value = pgxc_sql_value(row, column, &isnull);
+	bool isnull;
+	Datum value = pgxc_sql_value(row, column, &isnull);
 
 	return isnull ? 0 : DatumGetInt64(value);
 }

@@ -13,24 +13,26 @@
 typedef struct PgxcStatement
 {
 	const char *sql;
-	int			nargs;
-	Oid			argtypes[PGXC_MAX_ARGS];
-	SPIPlanPtr	plan;
+	int nargs;
+	Oid argtypes[PGXC_MAX_ARGS];
+	SPIPlanPtr plan;
 } PgxcStatement;
 
 /* PGXC_SQL(text, types of the parameters ...): initializes one. */
-#define PGXC_SQL(text, ...) \
-	{ \
-		.sql = (text), .nargs = lengthof(((Oid[]) { 0, ##__VA_ARGS__ })) - 1, \
-		.argtypes = { __VA_ARGS__ } \
+#define PGXC_SQL(text, ...)                                                  \
+	{                                                                        \
+		.sql = (text), .nargs = lengthof(((Oid[]){ 0, ##__VA_ARGS__ })) - 1, \
+		.argtypes = {                                                        \
+			__VA_ARGS__                                                      \
+		}                                                                    \
 	}
 
 /* What pgxc_identity_push() changed. */
 typedef struct PgxcIdentity
 {
-	Oid			userid;
-	int			sec_context;
-	int			guc_level;
+	Oid userid;
+	int sec_context;
+	int guc_level;
 } PgxcIdentity;
 
 extern void pgxc_identity_push(PgxcIdentity *saved, Oid userid, int sec_flags);

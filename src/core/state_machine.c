@@ -63,8 +63,8 @@ PG_FUNCTION_INFO_V1(pgxc_test_edge);
 Datum
 pgxc_test_edge(PG_FUNCTION_ARGS)
 {
-	PgxcState	from;
-	PgxcState	to;
+	PgxcState from;
+	PgxcState to;
 
 	if (!pgxc_state_parse(text_to_cstring(PG_GETARG_TEXT_PP(0)), &from) ||
 		!pgxc_state_parse(text_to_cstring(PG_GETARG_TEXT_PP(1)), &to))

@@ -7,13 +7,13 @@
 
 typedef enum PgxcState
 {
-	PGXC_STATE_QUEUED,			/* waits for a worker */
-	PGXC_STATE_RUNNING,			/* workers run it, or will after a restart */
-	PGXC_STATE_PAUSED,			/* somebody stopped it; resume() */
-	PGXC_STATE_BLOCKED,			/* the environment stops it; goes on by itself */
-	PGXC_STATE_ATTENTION,		/* a person must decide; retry() */
-	PGXC_STATE_FAILED,			/* cannot go on as defined; retry() or cancel() */
-	PGXC_STATE_FINISHED,		/* done or cancelled; the phase says which */
+	PGXC_STATE_QUEUED,    /* waits for a worker */
+	PGXC_STATE_RUNNING,   /* workers run it, or will after a restart */
+	PGXC_STATE_PAUSED,    /* somebody stopped it; resume() */
+	PGXC_STATE_BLOCKED,   /* the environment stops it; goes on by itself */
+	PGXC_STATE_ATTENTION, /* a person must decide; retry() */
+	PGXC_STATE_FAILED,    /* cannot go on as defined; retry() or cancel() */
+	PGXC_STATE_FINISHED,  /* done or cancelled; the phase says which */
 	PGXC_NUM_STATES
 } PgxcState;
 

@@ -36,11 +36,11 @@ pgxc_transition(int64 id, PgxcState to, const char *phase, const char *reason)
 		" WHERE id = $1",
 		INT8OID, TEXTOID, TEXTOID, TEXTOID);
 	PgxcIdentity saved;
-	PgxcState	from;
-	Datum		values[4];
-	char		nulls[5] = "    ";
-	bool		isnull;
-	char	   *from_name;
+	PgxcState from;
+	Datum values[4];
+	char nulls[5] = "    ";
+	bool isnull;
+	char *from_name;
 
 	values[0] = Int64GetDatum(id);
 	pgxc_sql_begin(&saved);
@@ -83,8 +83,8 @@ pgxc_record_error(int64 id, const PgxcError *error, TimestampTz retry_at)
 		" WHERE id = $1",
 		INT8OID, TEXTOID, TEXTOID, TIMESTAMPTZOID);
 	PgxcIdentity saved;
-	Datum		values[4];
-	char		nulls[5] = "    ";
+	Datum values[4];
+	char nulls[5] = "    ";
 
 	values[0] = Int64GetDatum(id);
 	values[1] = CStringGetTextDatum(error->sqlstate);

@@ -35,13 +35,15 @@ pgxc_alter_migration(PG_FUNCTION_ARGS)
 		" max_row_errors = CASE WHEN $16 THEN $8 ELSE max_row_errors END,"
 		" throttle_function = CASE WHEN $17 THEN $9 ELSE throttle_function END"
 		" WHERE id = $1 AND phase = 'migrate'",
-		INT8OID, INT4OID, FLOAT8OID, INT4OID, INT4OID, INT4OID, INT4OID, INT8OID, TEXTOID, BOOLOID, BOOLOID, BOOLOID, BOOLOID, BOOLOID, BOOLOID, BOOLOID, BOOLOID);
+		INT8OID, INT4OID, FLOAT8OID, INT4OID, INT4OID, INT4OID, INT4OID,
+		INT8OID, TEXTOID, BOOLOID, BOOLOID, BOOLOID, BOOLOID, BOOLOID, BOOLOID,
+		BOOLOID, BOOLOID);
 	PgxcMigration *migration;
 	PgxcOptions options;
 	PgxcIdentity saved;
-	Datum		values[17];
-	char		nulls[18] = "                 ";
-	bool		changed;
+	Datum values[17];
+	char nulls[18] = "                 ";
+	bool changed;
 
 	pgxc_require_primary("pgxc.alter_migration()");
 	migration = pgxc_migration_argument(fcinfo, 0);
@@ -56,13 +58,14 @@ pgxc_alter_migration(PG_FUNCTION_ARGS)
 	pgxc_sql_begin(&saved);
 	changed = pgxc_sql_execute(&update, values, nulls, SPI_OK_UPDATE) == 1;
 	if (changed)
-		pgxc_event(migration->id, "parameter", NULL, NULL, pgxc_options_describe(&options));
+		pgxc_event(migration->id, "parameter", NULL, NULL,
+				   pgxc_options_describe(&options));
 	pgxc_sql_end(&saved);
 
 	if (!changed)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("migration \"%s\" is already %s", migration->name, migration->phase)));
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("migration \"%s\" is already %s",
+							   migration->name, migration->phase)));
 
 	/* More workers may be wanted now. */
 	pgxc_wakeup_at_commit();

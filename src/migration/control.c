@@ -30,22 +30,22 @@ take_control(FunctionCallInfo fcinfo, const char *verb)
 	/* It may have changed while we waited for the chunk in progress. */
 	migration = pgxc_migration_load(migration->id);
 	if (migration == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("the migration was removed concurrently")));
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+						errmsg("the migration was removed concurrently")));
 	return migration;
 }
 
 static void
 refuse(const PgxcMigration *migration, const char *verb, const char *hint)
 {
-	bool		open = strcmp(migration->phase, "migrate") == 0;
+	bool open = strcmp(migration->phase, "migrate") == 0;
 
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("cannot %s migration \"%s\", which is %s", verb, migration->name,
-					open ? pgxc_state_name(migration->state) : migration->phase),
-			 hint ? errhint("%s", hint) : 0));
+	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					errmsg("cannot %s migration \"%s\", which is %s", verb,
+						   migration->name,
+						   open ? pgxc_state_name(migration->state)
+								: migration->phase),
+					hint ? errhint("%s", hint) : 0));
 }
 
 static Datum
@@ -65,7 +65,7 @@ come_home(const PgxcMigration *migration)
 		"UPDATE pgxc.migration SET home = $2, planned = false, step = 'update', round = 0 WHERE id = $1",
 		INT8OID, TEXTOID);
 	PgxcIdentity saved;
-	Datum		values[2];
+	Datum values[2];
 
 	if (pgxc_migration_is_home(migration))
 		return;
@@ -83,7 +83,7 @@ recheck_row_errors(int64 id)
 		"UPDATE pgxc.row_error SET recheck = true WHERE migration_id = $1",
 		INT8OID);
 	PgxcIdentity saved;
-	Datum		value = Int64GetDatum(id);
+	Datum value = Int64GetDatum(id);
 
 	pgxc_sql_begin(&saved);
 	(void) pgxc_sql_execute(&update, &value, NULL, SPI_OK_UPDATE);
@@ -99,7 +99,7 @@ forget_attempts(int64 id)
 		" UPDATE pgxc.stripe SET attempts = 0 WHERE migration_id = $1",
 		INT8OID);
 	PgxcIdentity saved;
-	Datum		value = Int64GetDatum(id);
+	Datum value = Int64GetDatum(id);
 
 	pgxc_sql_begin(&saved);
 	(void) pgxc_sql_execute(&update, &value, NULL, SPI_OK_UPDATE);
@@ -118,7 +118,8 @@ pgxc_pause(PG_FUNCTION_ARGS)
 	PgxcMigration *migration = take_control(fcinfo, "pause");
 
 	if (migration->state != PGXC_STATE_PAUSED &&
-		!pgxc_transition(migration->id, PGXC_STATE_PAUSED, NULL, "paused by pgxc.pause()"))
+		!pgxc_transition(migration->id, PGXC_STATE_PAUSED, NULL,
+						 "paused by pgxc.pause()"))
 		refuse(migration, "pause", NULL);
 	return state_result(PGXC_STATE_PAUSED);
 }
@@ -128,20 +129,24 @@ Datum
 pgxc_resume(PG_FUNCTION_ARGS)
 {
 	PgxcMigration *migration = take_control(fcinfo, "resume");
-	bool		foreign = !pgxc_migration_is_home(migration);
+	bool foreign = !pgxc_migration_is_home(migration);
 
 	if (migration->state == PGXC_STATE_QUEUED && !foreign)
 		return state_result(PGXC_STATE_QUEUED);
 
 	if (foreign && migration->state != PGXC_STATE_PAUSED)
-		(void) pgxc_transition(migration->id, PGXC_STATE_PAUSED, NULL,
-							   "restored from a dump or copied with its database");
+		(void)
+			pgxc_transition(migration->id, PGXC_STATE_PAUSED, NULL,
+							"restored from a dump or copied with its database");
 	else if (migration->state != PGXC_STATE_PAUSED)
 		refuse(migration, "resume",
-			   migration->state == PGXC_STATE_ATTENTION || migration->state == PGXC_STATE_FAILED
-			   ? "Mend the cause and use pgxc.retry()." : NULL);
+			   migration->state == PGXC_STATE_ATTENTION ||
+					   migration->state == PGXC_STATE_FAILED
+				   ? "Mend the cause and use pgxc.retry()."
+				   : NULL);
 	come_home(migration);
-	if (!pgxc_transition(migration->id, PGXC_STATE_QUEUED, NULL, "resumed by pgxc.resume()"))
+	if (!pgxc_transition(migration->id, PGXC_STATE_QUEUED, NULL,
+						 "resumed by pgxc.resume()"))
 		refuse(migration, "resume", NULL);
 	return state_result(PGXC_STATE_QUEUED);
 }
@@ -156,12 +161,14 @@ pgxc_retry(PG_FUNCTION_ARGS)
 		migration->state != PGXC_STATE_FAILED &&
 		migration->state != PGXC_STATE_BLOCKED)
 		refuse(migration, "retry",
-			   migration->state == PGXC_STATE_PAUSED ? "Use pgxc.resume()." : NULL);
+			   migration->state == PGXC_STATE_PAUSED ? "Use pgxc.resume()."
+													 : NULL);
 
 	recheck_row_errors(migration->id);
 	forget_attempts(migration->id);
 	come_home(migration);
-	if (!pgxc_transition(migration->id, PGXC_STATE_QUEUED, NULL, "retried by pgxc.retry()"))
+	if (!pgxc_transition(migration->id, PGXC_STATE_QUEUED, NULL,
+						 "retried by pgxc.retry()"))
 		refuse(migration, "retry", NULL);
 	return state_result(PGXC_STATE_QUEUED);
 }
@@ -172,8 +179,9 @@ pgxc_cancel(PG_FUNCTION_ARGS)
 {
 	PgxcMigration *migration = take_control(fcinfo, "cancel");
 
-	if (!pgxc_transition(migration->id, PGXC_STATE_FINISHED, "cancelled",
-						 "cancelled by pgxc.cancel(); rows that were updated stay updated"))
+	if (!pgxc_transition(
+			migration->id, PGXC_STATE_FINISHED, "cancelled",
+			"cancelled by pgxc.cancel(); rows that were updated stay updated"))
 		refuse(migration, "cancel", NULL);
 	return state_result(PGXC_STATE_FINISHED);
 }

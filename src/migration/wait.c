@@ -34,13 +34,13 @@ report_progress(int64 id)
 		" FROM pgxc.migrations WHERE id = $1",
 		INT8OID);
 	PgxcIdentity saved;
-	Datum		value = Int64GetDatum(id);
+	Datum value = Int64GetDatum(id);
 
 	pgxc_sql_begin(&saved);
 	if (pgxc_sql_execute(&select_progress, &value, NULL, SPI_OK_SELECT) == 1)
 	{
-		bool		isnull;
-		Datum		line = pgxc_sql_value(0, 1, &isnull);
+		bool isnull;
+		Datum line = pgxc_sql_value(0, 1, &isnull);
 
 		if (!isnull)
 			ereport(NOTICE, (errmsg("%s", TextDatumGetCString(line))));
@@ -57,15 +57,17 @@ last_error(int64 id)
 		INT8OID);
 	MemoryContext caller = CurrentMemoryContext;
 	PgxcIdentity saved;
-	Datum		value = Int64GetDatum(id);
-	char	   *result = NULL;
+	Datum value = Int64GetDatum(id);
+	char *result = NULL;
 
 	pgxc_sql_begin(&saved);
 	if (pgxc_sql_execute(&select_error, &value, NULL, SPI_OK_SELECT) == 1)
 	{
-		bool		isnull;
+		bool isnull;
 
-		result = MemoryContextStrdup(caller, TextDatumGetCString(pgxc_sql_value(0, 1, &isnull)));
+		result =
+			MemoryContextStrdup(caller, TextDatumGetCString(
+											pgxc_sql_value(0, 1, &isnull)));
 	}
 	pgxc_sql_end(&saved);
 	return result;
@@ -89,35 +91,41 @@ still_running(const PgxcMigration *migration)
 					(errcode(ERRCODE_WARNING),
 					 errmsg("migration \"%s\" is paused", migration->name),
 					 errdetail("%s", last_error(migration->id)),
-					 errhint("SELECT pgxc.resume(%lld) lets it go on.", (long long) migration->id)));
+					 errhint("SELECT pgxc.resume(%lld) lets it go on.",
+							 (long long) migration->id)));
 			return false;
 		case PGXC_STATE_FINISHED:
 			if (strcmp(migration->phase, "done") == 0)
 				return false;
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("migration \"%s\" was cancelled", migration->name)));
+			ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+							errmsg("migration \"%s\" was cancelled",
+								   migration->name)));
 			break;
 		default:
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("migration \"%s\" %s", migration->name,
-							migration->state == PGXC_STATE_FAILED ? "failed" : "needs attention"),
+							migration->state == PGXC_STATE_FAILED
+								? "failed"
+								: "needs attention"),
 					 errdetail("%s", last_error(migration->id)),
-					 errhint("Mend the cause, then SELECT pgxc.retry(%lld).", (long long) migration->id)));
+					 errhint("Mend the cause, then SELECT pgxc.retry(%lld).",
+							 (long long) migration->id)));
 	}
 	return false;
 }
 
 static void
-check_timeout(const PgxcMigration *migration, TimestampTz start, TimestampTz end)
+check_timeout(const PgxcMigration *migration, TimestampTz start,
+			  TimestampTz end)
 {
 	if (end != 0 && GetCurrentTimestamp() >= end)
-		ereport(ERROR,
-				(errcode(ERRCODE_QUERY_CANCELED),
-				 errmsg("migration \"%s\" is not done after %ld s", migration->name,
-						(long) ((GetCurrentTimestamp() - start) / USECS_PER_SEC)),
-				 errhint("It goes on in the background; call pgxc.wait() again.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_QUERY_CANCELED),
+			 errmsg("migration \"%s\" is not done after %ld s", migration->name,
+					(long) ((GetCurrentTimestamp() - start) / USECS_PER_SEC)),
+			 errhint("It goes on in the background; call pgxc.wait() again.")));
 }
 
 static void
@@ -125,10 +133,12 @@ sleep_until_change(void)
 {
 	if (pgxc_shared != NULL)
 		(void) ConditionVariableTimedSleep(&pgxc_shared->changed, POLL_MS,
-										   pgxc_wait_event(PGXC_WAIT_MIGRATION));
+										   pgxc_wait_event(
+											   PGXC_WAIT_MIGRATION));
 	else
 	{
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 POLL_MS, pgxc_wait_event(PGXC_WAIT_MIGRATION));
 		ResetLatch(MyLatch);
 	}
@@ -152,21 +162,24 @@ pgxc_wait(PG_FUNCTION_ARGS)
 	TimestampTz end = 0;
 	TimestampTz said = start;
 	PgxcMigration *migration;
-	int64		id;
+	int64 id;
 
 	pgxc_require_nonatomic(fcinfo, "pgxc.wait()");
 	migration = pgxc_migration_argument(fcinfo, 0);
 	id = migration->id;
 	if (!PG_ARGISNULL(1))
-		end = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
-													  TimestampTzGetDatum(start),
-													  PG_GETARG_DATUM(1)));
+		end =
+			DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
+													TimestampTzGetDatum(start),
+													PG_GETARG_DATUM(1)));
 	if (pgxc_shared == NULL && still_running(migration))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("no background worker will run migration \"%s\"", migration->name),
+				 errmsg("no background worker will run migration \"%s\"",
+						migration->name),
 				 errdetail("pgxc is not in shared_preload_libraries."),
-				 errhint("Run it in this session with CALL pgxc.run(%lld).", (long long) id)));
+				 errhint("Run it in this session with CALL pgxc.run(%lld).",
+						 (long long) id)));
 
 	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed"); /* cannot happen */
@@ -178,9 +191,8 @@ pgxc_wait(PG_FUNCTION_ARGS)
 		pgxc_tx_begin(true);
 		migration = pgxc_migration_load(id);
 		if (migration == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_OBJECT),
-					 errmsg("the migration was removed concurrently")));
+			ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+							errmsg("the migration was removed concurrently")));
 		if (!still_running(migration))
 			break;
 		check_timeout(migration, start, end);
@@ -207,12 +219,15 @@ pgxc_assert_done(PG_FUNCTION_ARGS)
 	PgxcMigration *migration = pgxc_migration_argument(fcinfo, 0);
 
 	if (strcmp(migration->phase, "done") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("migration \"%s\" is not done", migration->name),
-				 errdetail("It is %s.", strcmp(migration->phase, "migrate") == 0
-						   ? pgxc_state_name(migration->state) : migration->phase),
-				 errhint("Wait for it with CALL pgxc.wait(%lld) before this release.",
-						 (long long) migration->id)));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("migration \"%s\" is not done", migration->name),
+			 errdetail("It is %s.", strcmp(migration->phase, "migrate") == 0
+										? pgxc_state_name(migration->state)
+										: migration->phase),
+			 errhint(
+				 "Wait for it with CALL pgxc.wait(%lld) before this release.",
+				 (long long) migration->id)));
 	PG_RETURN_VOID();
 }

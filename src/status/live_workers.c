@@ -20,7 +20,7 @@
 #include "core/shared_state.h"
 
 static const char *const activity_names[] = {
-	"initializing", "updating rows", "revisiting locked rows",
+	"initializing",   "updating rows",          "revisiting locked rows",
 	"verifying rows", "rechecking failed rows", "waiting"
 };
 
@@ -35,9 +35,10 @@ may_see(const PgxcSlot *slot)
 {
 	if (has_privs_of_role(GetUserId(), ROLE_PG_MONITOR))
 		return true;
-	return slot->database == MyDatabaseId && OidIsValid(slot->live.root_relid) &&
-		get_rel_name(slot->live.root_relid) != NULL &&
-		pgxc_relation_ownercheck(slot->live.root_relid, GetUserId());
+	return slot->database == MyDatabaseId &&
+		   OidIsValid(slot->live.root_relid) &&
+		   get_rel_name(slot->live.root_relid) != NULL &&
+		   pgxc_relation_ownercheck(slot->live.root_relid, GetUserId());
 }
 
 PG_FUNCTION_INFO_V1(pgxc_live_workers);
@@ -49,17 +50,17 @@ Datum
 pgxc_live_workers(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	PgxcSlot   *slots;
-	int			n;
+	PgxcSlot *slots;
+	int n;
 
 	InitMaterializedSRF(fcinfo, 0);
 	n = pgxc_slots_copy(&slots);
 	for (int i = 0; i < n; i++)
 	{
-		PgxcLive   *live = &slots[i].live;
-		Datum		values[25];
-		bool		nulls[25] = { false };
-		int			c = 0;
+		PgxcLive *live = &slots[i].live;
+		Datum values[25];
+		bool nulls[25] = { false };
+		int c = 0;
 
 		if (live->migration_id == 0 || !may_see(&slots[i]))
 			continue;
@@ -72,12 +73,16 @@ pgxc_live_workers(PG_FUNCTION_ARGS)
 		values[c++] = CStringGetTextDatum(live->wait_reason);
 		for (int j = 0; j < 4; j++)
 			nulls[c + j] = live->throttle_signal < 0;
-		values[c++] = live->throttle_signal < 0 ? (Datum) 0
-			: CStringGetTextDatum(pgxc_signal_name(live->throttle_signal));
+		values[c++] =
+			live->throttle_signal < 0
+				? (Datum) 0
+				: CStringGetTextDatum(pgxc_signal_name(live->throttle_signal));
 		values[c++] = Float8GetDatum(live->throttle_value);
 		values[c++] = Float8GetDatum(live->throttle_limit);
-		values[c++] = live->throttle_signal < 0 ? (Datum) 0
-			: CStringGetTextDatum(pgxc_signal_unit(live->throttle_signal));
+		values[c++] =
+			live->throttle_signal < 0
+				? (Datum) 0
+				: CStringGetTextDatum(pgxc_signal_unit(live->throttle_signal));
 		values[c++] = Int32GetDatum(live->passes);
 		values[c++] = Int32GetDatum(live->pass);
 		values[c++] = Int64GetDatum(live->chunk_blocks);
@@ -105,8 +110,8 @@ Datum
 pgxc_live_signals(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	PgxcSlot   *slots;
-	int			n;
+	PgxcSlot *slots;
+	int n;
 
 	InitMaterializedSRF(fcinfo, 0);
 	n = pgxc_slots_copy(&slots);
@@ -117,8 +122,8 @@ pgxc_live_signals(PG_FUNCTION_ARGS)
 		for (int s = 0; s < PGXC_NUM_SIGNALS; s++)
 		{
 			PgxcReading *reading = &slots[i].live.readings[s];
-			Datum		values[10];
-			bool		nulls[10] = { false };
+			Datum values[10];
+			bool nulls[10] = { false };
 
 			values[0] = Int32GetDatum(slots[i].pid);
 			values[1] = ObjectIdGetDatum(slots[i].database);
@@ -134,7 +139,8 @@ pgxc_live_signals(PG_FUNCTION_ARGS)
 			values[8] = CStringGetTextDatum(level_names[reading->level]);
 			values[9] = CStringGetTextDatum(reading->detail);
 			nulls[9] = reading->detail[0] == '\0';
-			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values,
+								 nulls);
 		}
 	}
 	return (Datum) 0;
@@ -144,10 +150,10 @@ pgxc_live_signals(PG_FUNCTION_ARGS)
 Datum
 pgxc_cluster_status(PG_FUNCTION_ARGS)
 {
-	TupleDesc	tupdesc;
-	Datum		values[5] = { 0 };
-	bool		nulls[5] = { false };
-	int			free_workers = 0;
+	TupleDesc tupdesc;
+	Datum values[5] = { 0 };
+	bool nulls[5] = { false };
+	int free_workers = 0;
 
 	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type"); /* cannot happen */
@@ -166,5 +172,6 @@ pgxc_cluster_status(PG_FUNCTION_ARGS)
 	}
 	values[2] = Int32GetDatum(free_workers);
 	values[4] = CStringGetTextDatum(pgxc_home());
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), values, nulls)));
+	PG_RETURN_DATUM(HeapTupleGetDatum(
+		heap_form_tuple(BlessTupleDesc(tupdesc), values, nulls)));
 }
