@@ -160,8 +160,7 @@ seek(PgxcDrive *drive, const PgxcMigration *migration, Relation leaf,
 						   NULL };
 	PgxcChunkOutcome outcome;
 
-	args.skip =
-		pgxc_row_error_skip(drive, migration->id, stripe->relid, args.range);
+	args.skip = pgxc_row_error_skip(migration, stripe->relid, args.range);
 	drive->work.range = args.range;
 	drive->sizer = &drive->verify_sizer;
 	pgxc_chunk_measured(drive, migration, leaf, PGXC_CHUNK_SEEK, &args,
@@ -244,8 +243,7 @@ update_chunk(PgxcDrive *drive, const PgxcMigration *migration, Relation leaf,
 	args.passes = stripe->passes;
 	args.pass_from = stripe->pass;
 	args.pass_to = stripe->pass_to;
-	args.skip =
-		pgxc_row_error_skip(drive, migration->id, stripe->relid, args.range);
+	args.skip = pgxc_row_error_skip(migration, stripe->relid, args.range);
 	drive->work.range = args.range;
 	drive->live.passes = stripe->passes;
 	drive->live.pass = stripe->pass + 1;

@@ -168,30 +168,29 @@ hold_process_utility(PlannedStmt *pstmt, const char *queryString,
 					 ParamListInfo params, QueryEnvironment *queryEnv,
 					 DestReceiver *dest, QueryCompletion *qc)
 {
-	ProcessUtility_hook_type next =
-		prev_process_utility ? prev_process_utility : standard_ProcessUtility;
-	Oid database = InvalidOid;
-
-	if (pgxc_shared != NULL && !IsAbortedTransactionBlockState())
-		database = database_to_hold(pstmt->utilityStmt);
-
-	if (!OidIsValid(database))
-	{
-		next(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest,
-			 qc);
-		return;
-	}
+	const Oid database =
+		pgxc_shared != NULL && !IsAbortedTransactionBlockState()
+			? database_to_hold(pstmt->utilityStmt)
+			: InvalidOid;
 
 	PG_TRY();
 	{
-		hold_database(database);
-		next(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest,
-			 qc);
+		if (OidIsValid(database))
+			hold_database(database);
+		if (prev_process_utility)
+			prev_process_utility(pstmt, queryString, readOnlyTree, context,
+								 params, queryEnv, dest, qc);
+		else
+			standard_ProcessUtility(pstmt, queryString, readOnlyTree, context,
+									params, queryEnv, dest, qc);
 	}
 	PG_FINALLY();
 	{
-		release_holds(0, (Datum) 0);
-		pgxc_launcher_wake();
+		if (OidIsValid(database))
+		{
+			release_holds(0, (Datum) 0);
+			pgxc_launcher_wake();
+		}
 	}
 	PG_END_TRY();
 }

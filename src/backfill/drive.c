@@ -54,7 +54,6 @@ pgxc_drive_init(PgxcDrive *drive, int64 migration_id, PgxcSlot *slot,
 	drive->live.migration_id = migration_id;
 	drive->live.throttle_signal = -1;
 	drive->live.started_at = GetCurrentTimestamp();
-	drive->have_row_errors = true;
 	pgxc_sizer_init(&drive->update_sizer);
 	pgxc_sizer_init(&drive->verify_sizer);
 	pgxc_signals_init(&drive->signals, foreground);
@@ -116,6 +115,51 @@ forget_failures(const PgxcMigration *migration)
 }
 
 /*
+ * First sight of the migration: say whose work this process does.
+ */
+static void
+introduce(PgxcDrive *drive, const PgxcMigration *migration)
+{
+	drive->name = MemoryContextStrdup(drive->context, migration->name);
+	drive->parallel_workers = migration->parallel_workers;
+	drive->live.root_relid = migration->relid;
+	if (!drive->foreground)
+	{
+		char appname[NAMEDATALEN];
+
+		snprintf(appname, sizeof(appname), "pgxc %.58s", migration->name);
+		SetConfigOption("application_name", appname, PGC_USERSET,
+						PGC_S_SESSION);
+	}
+}
+
+/*
+ * Was the number of workers lowered, and does this one have to go?  Those in
+ * the first slots stay.
+ */
+static bool
+one_too_many(PgxcDrive *drive, const PgxcMigration *migration)
+{
+	PgxcSlot *slots;
+	int before = 0;
+
+	if (drive->slot == NULL ||
+		migration->parallel_workers == drive->parallel_workers)
+		return false;
+
+	drive->parallel_workers = migration->parallel_workers;
+	for (int i = 0, n = pgxc_slots_copy(&slots); i < n; i++)
+	{
+		if (slots[i].pid == MyProcPid)
+			break;
+		if (slots[i].database == MyDatabaseId &&
+			slots[i].live.migration_id == migration->id)
+			before++;
+	}
+	return before >= migration->parallel_workers;
+}
+
+/*
  * What there is to do next, in the current transaction.
  */
 static PgxcStep
@@ -136,7 +180,10 @@ do_step(PgxcDrive *drive, PgxcMigration **migration_out)
 	if (migration->state != PGXC_STATE_RUNNING ||
 		!pgxc_migration_is_home(migration))
 		return PGXC_STEP_STOPPED;
-	drive->live.root_relid = migration->relid;
+	if (drive->name == NULL)
+		introduce(drive, migration);
+	if (one_too_many(drive, migration))
+		return PGXC_STEP_STOPPED;
 
 	if (!migration->planned)
 		return plan_migration(migration);
@@ -155,9 +202,8 @@ do_step(PgxcDrive *drive, PgxcMigration **migration_out)
 		step = pgxc_bisect_step(drive, migration);
 	else
 	{
-		drive->have_row_errors = pgxc_row_error_count(migration->id) > 0;
-		step = drive->have_row_errors ? pgxc_recheck_step(drive, migration)
-									  : PGXC_STEP_DONE;
+		step = migration->has_row_errors ? pgxc_recheck_step(drive, migration)
+										 : PGXC_STEP_DONE;
 		if (step == PGXC_STEP_DONE)
 			step = pgxc_chunk_step(drive, migration);
 	}

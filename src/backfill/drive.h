@@ -54,6 +54,8 @@ typedef struct PgxcDrive
 {
 	bool foreground;
 	int64 migration_id;
+	char *name;           /* of the migration, once it was seen */
+	int parallel_workers; /* as seen last */
 	Oid extension;
 	PgxcSlot *slot; /* NULL without preload */
 	PgxcLive live;
@@ -79,7 +81,6 @@ typedef struct PgxcDrive
 	List *bisect;        /* of PgxcRange *, the next one first */
 	Oid bisect_relid;
 	bool bisect_verify;
-	bool have_row_errors;
 
 	/* the window in progress */
 	int64 window_rows; /* updated in its first pass, -1: not known */

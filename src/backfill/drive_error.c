@@ -99,6 +99,7 @@ record_row(PgxcDrive *drive, const PgxcMigration *migration,
 	int64 count;
 
 	pgxc_tx_begin(drive->foreground);
+	pgxc_set_local("lock_timeout", "1s");
 	pgxc_row_error_store(migration, drive->work.relid, drive->work.range.first,
 						 error);
 	count = pgxc_row_error_count(migration->id);
@@ -112,7 +113,6 @@ record_row(PgxcDrive *drive, const PgxcMigration *migration,
 		step = PGXC_STEP_STOPPED;
 	}
 	pgxc_tx_commit(drive->foreground);
-	drive->have_row_errors = true;
 	return step;
 }
 
@@ -128,7 +128,10 @@ on_row_error(PgxcDrive *drive, const PgxcMigration *migration,
 	PgxcRange high;
 
 	if (work->kind == PGXC_WORK_BISECT)
+	{
+		pfree(linitial(drive->bisect));
 		drive->bisect = list_delete_first(drive->bisect);
+	}
 	else
 	{
 		drive->bisect_relid = work->relid;

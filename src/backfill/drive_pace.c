@@ -56,10 +56,18 @@ pgxc_drive_report(PgxcDrive *drive)
 		pgxc_slot_publish(drive->slot, &drive->live);
 	if (!drive->foreground)
 	{
-		char text[128];
+		char text[256];
+		const PgxcLive *live = &drive->live;
 
-		snprintf(text, sizeof(text), "migration " INT64_FORMAT ": %s",
-				 drive->migration_id, activities[drive->live.activity]);
+		if (live->activity == PGXC_ACTIVITY_WAITING || live->passes == 0)
+			snprintf(text, sizeof(text), "migration \"%s\": %s",
+					 drive->name ? drive->name : "",
+					 activities[live->activity]);
+		else
+			snprintf(text, sizeof(text),
+					 "migration \"%s\": %s, %lld blocks, pass %d of %d",
+					 drive->name ? drive->name : "", activities[live->activity],
+					 (long long) live->chunk_blocks, live->pass, live->passes);
 		pgstat_report_activity(STATE_RUNNING, text);
 	}
 }

@@ -251,7 +251,11 @@ pgxc_signals_committed(PgxcSignals *signals, TransactionId xid, XLogRecPtr lsn)
 	TimestampTz now = GetCurrentTimestamp();
 	int64 last = signals->nxids - 1;
 
-	if (!XLogRecPtrIsInvalid(lsn))
+	/* A transaction that wrote nothing leaves the last one's position. */
+	if (!XLogRecPtrIsInvalid(lsn) &&
+		(signals->ncommits == 0 ||
+		 signals->commits[(signals->ncommits - 1) % PGXC_COMMIT_RING].lsn !=
+			 lsn))
 	{
 		signals->commits[signals->ncommits % PGXC_COMMIT_RING].lsn = lsn;
 		signals->commits[signals->ncommits % PGXC_COMMIT_RING].at = now;

@@ -195,8 +195,7 @@ work_on_range(PgxcDrive *drive, const PgxcMigration *migration, Relation leaf,
 	args.range.first = PGXC_BLOCK_KEY(range->first_block);
 	args.range.end = PGXC_BLOCK_KEY(end);
 	args.passes = 1;
-	args.skip =
-		pgxc_row_error_skip(drive, migration->id, range->relid, args.range);
+	args.skip = pgxc_row_error_skip(migration, range->relid, args.range);
 	drive->work.range = args.range;
 
 	drive->sizer = &drive->update_sizer;

@@ -104,8 +104,7 @@ pgxc_bisect_step(PgxcDrive *drive, const PgxcMigration *migration)
 
 	args.range = drive->work.range;
 	args.passes = 1;
-	args.skip = pgxc_row_error_skip(drive, migration->id, drive->bisect_relid,
-									args.range);
+	args.skip = pgxc_row_error_skip(migration, drive->bisect_relid, args.range);
 	pgxc_chunk_measured(drive, migration, leaf,
 						drive->bisect_verify ? PGXC_CHUNK_VERIFY
 											 : PGXC_CHUNK_UPDATE,
@@ -145,8 +144,7 @@ pgxc_row_error_count_updates(int64 migration_id, Oid relid, int64 rows)
  * The rows of a range that are known to fail, as a tid array; NULL if none.
  */
 ArrayType *
-pgxc_row_error_skip(PgxcDrive *drive, int64 migration_id, Oid relid,
-					PgxcRange range)
+pgxc_row_error_skip(const PgxcMigration *migration, Oid relid, PgxcRange range)
 {
 	static PgxcStatement select_rows = PGXC_SQL(
 		"SELECT array_agg(row_ctid) FROM pgxc.row_error"
@@ -161,14 +159,14 @@ pgxc_row_error_skip(PgxcDrive *drive, int64 migration_id, Oid relid,
 	bool isnull;
 	ArrayType *result = NULL;
 
-	if (!drive->have_row_errors)
+	if (!migration->has_row_errors)
 		return NULL;
 
 	ItemPointerSet(&first, (BlockNumber) (range.first >> 16),
 				   (OffsetNumber) (range.first & 0xFFFF));
 	ItemPointerSet(&end, (BlockNumber) (range.end >> 16),
 				   (OffsetNumber) (range.end & 0xFFFF));
-	values[0] = Int64GetDatum(migration_id);
+	values[0] = Int64GetDatum(migration->id);
 	values[1] = ObjectIdGetDatum(relid);
 	values[2] = PointerGetDatum(&first);
 	values[3] = PointerGetDatum(&end);

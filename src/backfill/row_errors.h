@@ -15,8 +15,8 @@ extern PgxcStep pgxc_bisect_step(PgxcDrive *drive,
 extern PgxcStep pgxc_recheck_step(PgxcDrive *drive,
 								  const PgxcMigration *migration);
 
-extern ArrayType *pgxc_row_error_skip(PgxcDrive *drive, int64 migration_id,
-									  Oid relid, PgxcRange range);
+extern ArrayType *pgxc_row_error_skip(const PgxcMigration *migration, Oid relid,
+									  PgxcRange range);
 extern void pgxc_row_error_store(const PgxcMigration *migration, Oid relid,
 								 uint64 position, const PgxcError *error);
 extern int64 pgxc_row_error_count(int64 migration_id);

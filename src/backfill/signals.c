@@ -94,6 +94,7 @@ pgxc_signals_sample(PgxcSignals *signals, const PgxcMigration *migration,
 					int *worst_signal)
 {
 	TimestampTz now = GetCurrentTimestamp();
+	MemoryContext context = CurrentMemoryContext;
 	PgxcLevel worst = PGXC_LEVEL_GREEN;
 
 	*worst_signal = -1;
@@ -114,6 +115,8 @@ pgxc_signals_sample(PgxcSignals *signals, const PgxcMigration *migration,
 		{
 			signals->sampled_at[i] = now;
 			reading->detail[0] = '\0';
+			/* A sampler with a transaction of its own leaves another one. */
+			MemoryContextSwitchTo(context);
 			if (signal_table[i].sample(signals, migration, reading))
 				reading->level =
 					pgxc_signal_level(reading->level, reading->value, soft,
@@ -130,5 +133,6 @@ pgxc_signals_sample(PgxcSignals *signals, const PgxcMigration *migration,
 			*worst_signal = i;
 		}
 	}
+	MemoryContextSwitchTo(context);
 	return worst;
 }

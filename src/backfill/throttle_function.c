@@ -70,6 +70,17 @@ relation_owner(Oid relid)
 	return owner;
 }
 
+/* The migration's function, or else that of the setting; NULL if none. */
+static const char *
+function_name(const PgxcMigration *migration)
+{
+	const char *name = migration->throttle_function
+						   ? migration->throttle_function
+						   : pgxc_throttle_function;
+
+	return name == NULL || name[0] == '\0' ? NULL : name;
+}
+
 /*
  * Call the migration's throttle function, or else that of the setting, as the
  * table's owner, in a transaction of its own and for 200 ms at most.  If it
@@ -81,12 +92,9 @@ pgxc_sample_throttle_function(PgxcSignals *signals,
 							  const PgxcMigration *migration,
 							  PgxcReading *reading)
 {
-	const char *const name = migration->throttle_function
-								 ? migration->throttle_function
-								 : pgxc_throttle_function;
 	MemoryContext caller = CurrentMemoryContext;
 
-	if (name == NULL || name[0] == '\0')
+	if (function_name(migration) == NULL)
 		return false;
 
 	pgxc_tx_begin(signals->foreground);
@@ -94,11 +102,13 @@ pgxc_sample_throttle_function(PgxcSignals *signals,
 	{
 		Oid owner = relation_owner(migration->relid);
 
-		/* Nothing arms statement_timeout in a background worker. */
-		enable_timeout_after(STATEMENT_TIMEOUT, TIMEOUT_MS);
+		/* Nothing arms it in a worker; a session has its own. */
+		if (!signals->foreground)
+			enable_timeout_after(STATEMENT_TIMEOUT, TIMEOUT_MS);
 		if (OidIsValid(owner))
-			call_function(name, owner, reading);
-		disable_timeout(STATEMENT_TIMEOUT, false);
+			call_function(function_name(migration), owner, reading);
+		if (!signals->foreground)
+			disable_timeout(STATEMENT_TIMEOUT, false);
 		pgxc_tx_commit(signals->foreground);
 		signals->function_errors = 0;
 	}
@@ -106,7 +116,8 @@ pgxc_sample_throttle_function(PgxcSignals *signals,
 	{
 		PgxcError *error;
 
-		disable_timeout(STATEMENT_TIMEOUT, false);
+		if (!signals->foreground)
+			disable_timeout(STATEMENT_TIMEOUT, false);
 		error = pgxc_error_capture(caller);
 		pgxc_tx_abort(signals->foreground);
 		MemoryContextSwitchTo(caller);

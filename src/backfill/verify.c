@@ -107,8 +107,7 @@ pgxc_verify_chunk(PgxcDrive *drive, const PgxcMigration *migration,
 	args.range.first = PGXC_BLOCK_KEY(stripe->window_start);
 	args.range.end = PGXC_BLOCK_KEY(end);
 	args.passes = 1;
-	args.skip =
-		pgxc_row_error_skip(drive, migration->id, stripe->relid, args.range);
+	args.skip = pgxc_row_error_skip(migration, stripe->relid, args.range);
 	drive->work.range = args.range;
 	drive->live.passes = 1;
 	drive->live.pass = 1;

@@ -318,10 +318,6 @@ drive_migration(int64 id)
 							  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	PgxcDrive *drive = palloc(sizeof(PgxcDrive));
-	char appname[NAMEDATALEN];
-
-	snprintf(appname, sizeof(appname), "pgxc migration " INT64_FORMAT, id);
-	SetConfigOption("application_name", appname, PGC_USERSET, PGC_S_SESSION);
 
 	pgxc_drive_init(drive, id, my_slot, false);
 	(void) pgxc_drive_run(drive);

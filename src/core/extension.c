@@ -113,9 +113,7 @@ pgxc_extension_owner(void)
 	tuple = SearchSysCache1(RELOID,
 							ObjectIdGetDatum(pgxc_catalog_table("migration")));
 	if (!HeapTupleIsValid(tuple))
-		elog(
-			ERROR,
-			"cache lookup failed for table pgxc.migration"); /* cannot happen */
+		elog(ERROR, "no pgxc.migration"); /* cannot happen */
 	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
 	ReleaseSysCache(tuple);
 	return owner;

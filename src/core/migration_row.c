@@ -45,7 +45,8 @@ enum
 	COL_PLANNED,
 	COL_ROUND,
 	COL_BLOCKED_TRIES,
-	COL_STARTS
+	COL_STARTS,
+	COL_HAS_ROW_ERRORS
 };
 
 static char *
@@ -112,22 +113,24 @@ read_row(void)
 	m->throttle_function = text_column(COL_THROTTLE_FUNCTION);
 	m->phase = text_column(COL_PHASE);
 	if (!pgxc_state_parse(text_column(COL_STATE), &m->state))
-		elog(ERROR, "unknown state of migration " INT64_FORMAT,
-			 m->id); /* cannot happen */
+		elog(ERROR, "unknown migration state"); /* cannot happen */
 	m->verifying = strcmp(text_column(COL_STEP), "verify") == 0;
 	m->planned = DatumGetBool(pgxc_sql_value(0, COL_PLANNED, &isnull));
 	m->round = int_column(COL_ROUND, 0);
 	m->blocked_tries = int_column(COL_BLOCKED_TRIES, 0);
 	m->starts = int_column(COL_STARTS, 0);
+	m->has_row_errors =
+		DatumGetBool(pgxc_sql_value(0, COL_HAS_ROW_ERRORS, &isnull));
 	return m;
 }
 
-#define MIGRATION_COLUMNS                                                               \
-	"SELECT id, name, relation::oid, relation_name, owner, home, columns, expressions," \
-	" predicate, settings, target_chunk_ms, max_duty, parallel_workers,"                \
-	" max_rows_per_second, max_wal_rate, passes, max_row_errors,"                       \
-	" throttle_function, phase, state, step, planned, round, blocked_tries, starts"     \
-	" FROM pgxc.migration "
+#define MIGRATION_COLUMNS                                                                 \
+	"SELECT m.id, name, relation::oid, relation_name, owner, home, columns, expressions," \
+	" predicate, settings, target_chunk_ms, max_duty, parallel_workers,"                  \
+	" max_rows_per_second, max_wal_rate, passes, max_row_errors,"                         \
+	" throttle_function, phase, state, step, planned, round, blocked_tries, starts,"      \
+	" EXISTS (SELECT FROM pgxc.row_error e WHERE e.migration_id = m.id)"                  \
+	" FROM pgxc.migration m "
 
 /*
  * Load a migration into the current memory context; NULL if there is none.
@@ -137,7 +140,7 @@ PgxcMigration *
 pgxc_migration_load(int64 id)
 {
 	static PgxcStatement select_row =
-		PGXC_SQL(MIGRATION_COLUMNS "WHERE id = $1", INT8OID);
+		PGXC_SQL(MIGRATION_COLUMNS "WHERE m.id = $1", INT8OID);
 	MemoryContext caller = CurrentMemoryContext;
 	PgxcIdentity saved;
 	PgxcMigration *m = NULL;

@@ -38,6 +38,7 @@ typedef struct PgxcMigration
 	bool planned;
 	int round;
 	int blocked_tries;
+	bool has_row_errors;
 	int starts; /* of workers, since a chunk succeeded */
 } PgxcMigration;
 

@@ -24,8 +24,14 @@ wakeup_xact_callback(XactEvent event, void *arg)
 
 	switch (event)
 	{
+		case XACT_EVENT_PRE_PREPARE:
+			/* Nothing would tell the workers at COMMIT PREPARED. */
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("cannot PREPARE a transaction that started or "
+							"changed a migration")));
+			break;
 		case XACT_EVENT_COMMIT:
-		case XACT_EVENT_PREPARE:
 			wakeup_pending = false;
 			if (pgxc_shared != NULL)
 			{

@@ -144,6 +144,7 @@ pgxc_resume(PG_FUNCTION_ARGS)
 					   migration->state == PGXC_STATE_FAILED
 				   ? "Mend the cause and use pgxc.retry()."
 				   : NULL);
+	forget_attempts(migration->id);
 	come_home(migration);
 	if (!pgxc_transition(migration->id, PGXC_STATE_QUEUED, NULL,
 						 "resumed by pgxc.resume()"))
