@@ -117,7 +117,7 @@ hold_database(Oid database)
  * The database whose connections the statement cannot bear; InvalidOid if it
  * is none of those statements, or none of our business.
  */
-static Oid
+static pg_noinline Oid
 database_to_hold(Node *statement)
 {
 	const char *name = NULL;

@@ -246,8 +246,9 @@ step_committed(PgxcDrive *drive, const PgxcMigration *migration, PgxcStep step,
 /*
  * One transaction.  Never throws, but for a termination of the process.
  *
- * Chunks commit without waiting for the disk; a state that others act on
- * (done, failed) is committed as the server's setting says.
+ * Chunks commit without waiting for the disk, bookkeeping (a stripe that is
+ * taken up) without waiting for standbys; a state that others act on (done,
+ * failed) is committed as the server's setting says.
  */
 static PgxcStep
 run_step(PgxcDrive *drive, PgxcMigration **migration)
@@ -270,8 +271,10 @@ run_step(PgxcDrive *drive, PgxcMigration **migration)
 		pgxc_tx_begin(drive->foreground);
 		MemoryContextSwitchTo(drive->step_context);
 		step = do_step(drive, migration);
-		if (step == PGXC_STEP_CHUNK || step == PGXC_STEP_AGAIN)
+		if (step == PGXC_STEP_CHUNK)
 			pgxc_set_local("synchronous_commit", "off");
+		else if (step == PGXC_STEP_AGAIN)
+			pgxc_set_local("synchronous_commit", "local");
 		xid = GetTopTransactionIdIfAny();
 		if (pgxc_signals_lock_waiters(&drive->signals) > 0)
 		{
