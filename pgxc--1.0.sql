@@ -190,11 +190,11 @@ relation: an ordinary or partitioned table that the caller owns.
 assignments: what stands behind SET in an UPDATE, such as ''a = b + 1, c = lower(d)''.
 predicate: which rows need it; must be false for a row once it is updated. Default: the assignments would change the row.
 name: idempotency key. The same name with the same definition is a no-op with a NOTICE; with another definition an error (42710).
-target_chunk_ms: milliseconds a chunk may hold its row locks, 10..2000 (default: setting pgxc.target_chunk_ms).
+target_chunk_ms: milliseconds a chunk may hold its row locks, 1..2000 (default: setting pgxc.target_chunk_ms).
 max_duty: share of the time that a worker may work, 0.02..1 (default: setting pgxc.max_duty).
 parallel_workers: workers on this table, 1..16.
 max_rows_per_second, max_wal_rate (kB/s): caps for the whole migration; NULL or 0 is no cap.
-passes: how many striped passes over each window, 1..16; NULL lets pgxc choose (8, or 1 where striping gains nothing).
+passes: how many striped passes over each window, 1..64; NULL lets pgxc choose (20, or 1 where striping gains nothing).
 max_row_errors: how many rows that cannot be updated are recorded in pgxc.row_errors before the migration asks for attention.
 throttle_function: name of a function () returning (level integer, reason text); level 1 slows down, 2 stops.
 dry_run: changes nothing, returns NULL, and says as NOTICEs what would happen.
@@ -261,7 +261,7 @@ CREATE FUNCTION pgxc.alter_migration(
 	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'pgxc_alter_migration';
 COMMENT ON FUNCTION pgxc.alter_migration(bigint, integer, double precision, integer, integer, integer, integer, bigint, text) IS
 'changes the parameters of an open migration; they hold from its next chunk on. NULL leaves a parameter as it is.
-id: the migration''s id. target_chunk_ms: milliseconds, 10..2000, 0 follows the setting. max_duty: 0.02..1, 0 follows the setting.
+id: the migration''s id. target_chunk_ms: milliseconds, 1..2000, 0 follows the setting. max_duty: 0.02..1, 0 follows the setting.
 parallel_workers: 1..16. max_rows_per_second, max_wal_rate (kB/s), passes: 0 removes the cap or the choice. throttle_function: '''' removes it.
 Errors: 42704 no such migration, 42501 not the table''s owner, 22023 out of range, 55000 already finished.';
 COMMENT ON FUNCTION pgxc.alter_migration(text, integer, double precision, integer, integer, integer, integer, bigint, text) IS

@@ -71,13 +71,21 @@ pgxc_drive_end(PgxcDrive *drive)
 
 /*
  * First contact with a migration: find its leaf tables.  A row that came here
- * in a dump starts from nothing.
+ * in a dump, or in a copy of its database, starts from nothing: whatever names
+ * blocks is forgotten.  Of several workers, one does it.
  */
 static PgxcStep
 plan_migration(const PgxcMigration *migration)
 {
-	static PgxcStatement forget =
-		PGXC_SQL("DELETE FROM pgxc.leaf WHERE migration_id = $1", INT8OID);
+	static PgxcStatement lock_row = PGXC_SQL(
+		"SELECT FROM pgxc.migration WHERE id = $1 AND NOT planned FOR NO KEY UPDATE",
+		INT8OID);
+	static PgxcStatement forget[] = {
+		PGXC_SQL("DELETE FROM pgxc.leaf WHERE migration_id = $1", INT8OID),
+		PGXC_SQL("DELETE FROM pgxc.stripe WHERE migration_id = $1", INT8OID),
+		PGXC_SQL("DELETE FROM pgxc.revisit WHERE migration_id = $1", INT8OID),
+		PGXC_SQL("DELETE FROM pgxc.row_error WHERE migration_id = $1", INT8OID),
+	};
 	static PgxcStatement update = PGXC_SQL(
 		"UPDATE pgxc.migration SET planned = true, step = 'update' WHERE id = $1",
 		INT8OID);
@@ -86,11 +94,15 @@ plan_migration(const PgxcMigration *migration)
 	int leaves;
 
 	pgxc_sql_begin(&saved);
-	(void) pgxc_sql_execute(&forget, &value, NULL, SPI_OK_DELETE);
-	leaves = pgxc_leaf_sync(migration, false);
-	(void) pgxc_sql_execute(&update, &value, NULL, SPI_OK_UPDATE);
-	pgxc_event(migration->id, "planned", NULL, NULL,
-			   psprintf("%d leaf tables", leaves));
+	if (pgxc_sql_execute(&lock_row, &value, NULL, SPI_OK_SELECT) == 1)
+	{
+		for (int i = 0; i < lengthof(forget); i++)
+			(void) pgxc_sql_execute(&forget[i], &value, NULL, SPI_OK_DELETE);
+		leaves = pgxc_leaf_sync(migration, false);
+		(void) pgxc_sql_execute(&update, &value, NULL, SPI_OK_UPDATE);
+		pgxc_event(migration->id, "planned", NULL, NULL,
+				   psprintf("%d leaf tables", leaves));
+	}
 	pgxc_sql_end(&saved);
 	return PGXC_STEP_AGAIN;
 }

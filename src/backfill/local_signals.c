@@ -8,14 +8,18 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "access/relation.h"
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_tablespace_d.h"
 #include "catalog/pg_type.h"
 #include "common/relpath.h"
 #include "postmaster/autovacuum.h"
+#include "storage/lmgr.h"
 #include "storage/lock.h"
 #include "storage/procarray.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
 
@@ -285,7 +289,9 @@ pgxc_horizon_lag_ms(PgxcSignals *signals, Relation leaf)
 	int64 first = Max(0, signals->nxids - PGXC_XID_RING);
 	TimestampTz oldest_kept = now;
 
-	if (horizon != signals->horizon)
+	/* With nobody to hold it, it moves only as new transactions come. */
+	if (horizon != signals->horizon ||
+		!TransactionIdPrecedes(horizon, ReadNextTransactionId()))
 	{
 		signals->horizon = horizon;
 		signals->horizon_since = now;
@@ -300,6 +306,31 @@ pgxc_horizon_lag_ms(PgxcSignals *signals, Relation leaf)
 		oldest_kept = signals->xids[i % PGXC_XID_RING].at;
 	}
 	return (now - Min(oldest_kept, signals->horizon_since)) / 1000.0;
+}
+
+/*
+ * See whether the horizon has moved, also while no chunk runs.  It is the same
+ * for every ordinary table of a database; one of ours is never locked for
+ * long, and if it is nevertheless (DROP EXTENSION), false is returned.
+ */
+static bool
+look_at_horizon(PgxcSignals *signals)
+{
+	Oid schema = get_namespace_oid("pgxc", true);
+	Oid relid = InvalidOid;
+	Relation rel;
+
+	if (OidIsValid(schema))
+		relid = get_relname_relid("migration", schema);
+	if (!OidIsValid(relid) ||
+		!ConditionalLockRelationOid(relid, AccessShareLock))
+		return false;
+	rel = try_relation_open(relid, NoLock);
+	if (rel == NULL)
+		return false;
+	(void) pgxc_horizon_lag_ms(signals, rel);
+	relation_close(rel, NoLock);
+	return true;
 }
 
 /*
@@ -321,12 +352,20 @@ pgxc_sample_horizon_age(PgxcSignals *signals, const PgxcMigration *migration,
 
 	if (signals->horizon_since == 0)
 		return false;
+	pgxc_tx_begin(signals->foreground);
+	if (!look_at_horizon(signals))
+	{
+		pgxc_tx_commit(signals->foreground);
+		return false;
+	}
 	reading->value =
 		(GetCurrentTimestamp() - signals->horizon_since) / 1000000.0;
 	if (reading->value < 10)
+	{
+		pgxc_tx_commit(signals->foreground);
 		return true;
+	}
 
-	pgxc_tx_begin(signals->foreground);
 	pgxc_sql_begin(&saved);
 	if (pgxc_sql_execute(&holder, NULL, NULL, SPI_OK_SELECT) == 1)
 	{

@@ -131,8 +131,11 @@ pgxc_duty_update(PgxcDuty *duty, PgxcLevel worst, double elapsed_s,
 		duty->no_red_s += elapsed_s;
 		if (duty->no_red_s < HARD_DWELL)
 			return;
+		duty->level = worst;
 		duty->red_s = 0;
 		duty->duty = Min(PGXC_RESUME_DUTY, max_duty);
+		duty->since_cut_s = 0;
+		return;
 	}
 
 	if (worst == PGXC_LEVEL_YELLOW)

@@ -10,7 +10,6 @@
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 
 #include "backfill/drive.h"
 #include "core/extension.h"
@@ -83,7 +82,7 @@ report_end(int64 id)
 
 	pgxc_tx_begin(true);
 	migration = pgxc_migration_load(id);
-	PopActiveSnapshot();
+	pgxc_tx_commit(true);
 	if (migration == NULL)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 						errmsg("the migration was removed concurrently")));

@@ -117,6 +117,9 @@ pgxc_signals_sample(PgxcSignals *signals, const PgxcMigration *migration,
 			reading->detail[0] = '\0';
 			/* A sampler with a transaction of its own leaves another one. */
 			MemoryContextSwitchTo(context);
+			/* What a function says needs no smoothing. */
+			if (i == PGXC_SIGNAL_THROTTLE_FUNCTION)
+				reading->level = PGXC_LEVEL_GREEN;
 			if (signal_table[i].sample(signals, migration, reading))
 				reading->level =
 					pgxc_signal_level(reading->level, reading->value, soft,

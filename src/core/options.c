@@ -54,9 +54,9 @@ check_range(int option, double value, bool zero_allowed)
 		value > option_table[option].max)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s %g is out of range", option_table[option].name,
+				 errmsg("%s %.15g is out of range", option_table[option].name,
 						value),
-				 errhint("It must be between %g and %g.",
+				 errhint("It must be between %.15g and %.15g.",
 						 option_table[option].min, option_table[option].max)));
 }
 

@@ -129,11 +129,22 @@ pgxc_sql_int64(int row, int column)
 /*
  * Transactions of a worker, or of CALL pgxc.run() in the foreground, which
  * runs inside a procedure and so always is in a transaction already.
+ *
+ * There the work is done in a subtransaction: after an error only its rollback
+ * takes back the SPI levels that the error left open (ours, and those of a
+ * user's trigger), without which SPI_rollback() refuses.
  */
 void
 pgxc_tx_begin(bool foreground)
 {
-	if (!foreground)
+	if (foreground)
+	{
+		MemoryContext caller = CurrentMemoryContext;
+
+		BeginInternalSubTransaction(NULL);
+		MemoryContextSwitchTo(caller);
+	}
+	else
 	{
 		SetCurrentStatementStartTimestamp();
 		StartTransactionCommand();
@@ -146,7 +157,13 @@ pgxc_tx_commit(bool foreground)
 {
 	PopActiveSnapshot();
 	if (foreground)
+	{
+		MemoryContext caller = CurrentMemoryContext;
+
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(caller);
 		SPI_commit();
+	}
 	else
 		CommitTransactionCommand();
 }
@@ -155,7 +172,12 @@ void
 pgxc_tx_abort(bool foreground)
 {
 	if (foreground)
+	{
+		/* The error may have come before the beginning, or at the commit. */
+		if (IsSubTransaction())
+			RollbackAndReleaseCurrentSubTransaction();
 		SPI_rollback();
+	}
 	else
 		AbortCurrentTransaction();
 }

@@ -12,7 +12,6 @@
 #include "storage/latch.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "core/compat.h"
@@ -162,6 +161,8 @@ pgxc_wait(PG_FUNCTION_ARGS)
 	TimestampTz end = 0;
 	TimestampTz said = start;
 	PgxcMigration *migration;
+	MemoryContext look;
+	MemoryContext old;
 	int64 id;
 
 	pgxc_require_nonatomic(fcinfo, "pgxc.wait()");
@@ -186,8 +187,13 @@ pgxc_wait(PG_FUNCTION_ARGS)
 	if (pgxc_shared != NULL)
 		ConditionVariablePrepareToSleep(&pgxc_shared->changed);
 
+	/* A wait may last for days: each look leaves nothing behind. */
+	look = AllocSetContextCreate(CurrentMemoryContext, "pgxc wait",
+								 ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(look);
 	for (;;)
 	{
+		MemoryContextReset(look);
 		pgxc_tx_begin(true);
 		migration = pgxc_migration_load(id);
 		if (migration == NULL)
@@ -205,7 +211,8 @@ pgxc_wait(PG_FUNCTION_ARGS)
 		sleep_until_change();
 	}
 
-	PopActiveSnapshot();
+	pgxc_tx_commit(true);
+	MemoryContextSwitchTo(old);
 	if (pgxc_shared != NULL)
 		ConditionVariableCancelSleep();
 	SPI_finish();
