@@ -193,7 +193,7 @@ name: idempotency key. The same name with the same definition is a no-op with a 
 target_chunk_ms: milliseconds a chunk may hold its row locks, 1..2000 (default: setting pgxc.target_chunk_ms).
 max_duty: share of the time that a worker may work, 0.02..1 (default: setting pgxc.max_duty).
 parallel_workers: workers on this table, 1..16.
-max_rows_per_second, max_wal_rate (kB/s): caps for the whole migration; NULL or 0 is no cap.
+max_rows_per_second: cap for the whole migration; NULL or 0 is none. max_wal_rate: the same in kB/s; NULL or 0 follows the setting pgxc.max_wal_rate.
 passes: how many striped passes over each window, 1..64; NULL lets pgxc choose (20, or 1 where striping gains nothing).
 max_row_errors: how many rows that cannot be updated are recorded in pgxc.row_errors before the migration asks for attention.
 throttle_function: name of a function () returning (level integer, reason text); level 1 slows down, 2 stops.
@@ -349,7 +349,9 @@ COMMENT ON FUNCTION pgxc.may_see(oid, text) IS
 /* views */
 CREATE VIEW pgxc.migrations WITH (security_barrier) AS
 SELECT m.id, m.name, m.kind,
-	   coalesce(to_regclass(m.relation::text)::text, m.relation_name) AS relation,
+	   coalesce((SELECT c.oid::regclass::text FROM pg_class c
+				  WHERE c.oid = m.relation AND (m.home = s.home OR m.phase = 'migrate')),
+				m.relation_name) AS relation,
 	   m.columns, m.phase, e.state,
 	   CASE WHEN m.phase = 'migrate' THEN m.step END AS step,
 	   p.percent,

@@ -22,6 +22,7 @@
 #include "storage/bufmgr.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/timestamp.h"
 
 #include "backfill/chunk.h"
 #include "backfill/leaf_tables.h"
@@ -140,6 +141,7 @@ open_window(PgxcDrive *drive, const PgxcMigration *migration, Relation leaf,
 	stripe->pass_to = 0;
 	stripe->next_block = stripe->window_start;
 	drive->window_rows = 0;
+	drive->pass_started_at = GetCurrentTimestamp();
 }
 
 /*
@@ -178,11 +180,26 @@ seek(PgxcDrive *drive, const PgxcMigration *migration, Relation leaf,
 }
 
 /*
+ * Can the next pass not use the room that this one leaves, because a snapshot
+ * that is older than the pass still needs the old versions?
+ */
+static bool
+pass_left_no_room(PgxcDrive *drive, Relation leaf)
+{
+	double pass_ms = (GetCurrentTimestamp() - drive->pass_started_at) / 1000.0;
+
+	return drive->pass_started_at != 0 &&
+		   pgxc_horizon_lag_ms(&drive->signals, leaf) > pass_ms;
+}
+
+/*
  * Move the cursor past a chunk that reached "end".  After a first pass that
- * found little to do, the other passes are done in one.
+ * found little to do, or while the horizon is held, the other passes are done
+ * in one.
  */
 static void
-advance(PgxcDrive *drive, PgxcStripe *stripe, int64 end, int64 rows)
+advance(PgxcDrive *drive, Relation leaf, PgxcStripe *stripe, int64 end,
+		int64 rows)
 {
 	int64 window_end = stripe->window_start + stripe->window_blocks;
 
@@ -197,11 +214,13 @@ advance(PgxcDrive *drive, PgxcStripe *stripe, int64 end, int64 rows)
 	stripe->pass = stripe->pass_to + 1;
 	if (stripe->pass < stripe->passes)
 	{
-		bool little =
+		bool at_once =
 			drive->window_rows >= 0 &&
 			drive->window_rows * stripe->passes < stripe->window_blocks;
 
-		stripe->pass_to = little ? stripe->passes - 1 : stripe->pass;
+		at_once |= pass_left_no_room(drive, leaf);
+		stripe->pass_to = at_once ? stripe->passes - 1 : stripe->pass;
+		drive->pass_started_at = GetCurrentTimestamp();
 		return;
 	}
 
@@ -254,7 +273,7 @@ update_chunk(PgxcDrive *drive, const PgxcMigration *migration, Relation leaf,
 	{
 		pgxc_revisit_add(migration->id, stripe->relid, stripe->next_block, end,
 						 "lock conflicts");
-		advance(drive, stripe, end, 0);
+		advance(drive, leaf, stripe, end, 0);
 		return;
 	}
 
@@ -274,7 +293,7 @@ update_chunk(PgxcDrive *drive, const PgxcMigration *migration, Relation leaf,
 			pgxc_revisit_add(migration->id, stripe->relid,
 							 PGXC_KEY_BLOCK(rest.first), end, "locked rows");
 	}
-	advance(drive, stripe, end, outcome.rows);
+	advance(drive, leaf, stripe, end, outcome.rows);
 }
 
 /*
@@ -298,6 +317,7 @@ take_stripe(PgxcDrive *drive, const PgxcMigration *migration,
 	drive->sparse =
 		!migration->verifying; /* see whether there is work at all */
 	drive->window_rows = -1;
+	drive->pass_started_at = 0;
 
 	if (pgxc_stripe_adopt(migration->id, stripe))
 	{

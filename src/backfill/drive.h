@@ -83,8 +83,9 @@ typedef struct PgxcDrive
 	bool bisect_verify;
 
 	/* the window in progress */
-	int64 window_rows; /* updated in its first pass, -1: not known */
-	bool sparse;       /* the last one had little to do: seek */
+	int64 window_rows;           /* updated in its first pass, -1: not known */
+	TimestampTz pass_started_at; /* 0: not by this process */
+	bool sparse;                 /* the last one had little to do: seek */
 
 	/* rates, over about the last 10 s */
 	double rate_seconds;
@@ -92,7 +93,9 @@ typedef struct PgxcDrive
 	double rate_blocks;
 	double rest_owed_ms;
 	TimestampTz paced_at;
+	TimestampTz rested_at; /* end of the last rest */
 	TimestampTz sampled_at;
+	int64 unsampled_wal; /* bytes written since then */
 	TimestampTz signal_logged_at[PGXC_NUM_SIGNALS];
 	bool stall_logged;
 

@@ -149,6 +149,15 @@ on_row_error(PgxcDrive *drive, const PgxcMigration *migration,
 	return PGXC_STEP_AGAIN;
 }
 
+/*
+ * A reason that monitors may read: the message may hold values of a row.
+ */
+static char *
+reason_of(const PgxcError *error)
+{
+	return psprintf("error %s, see last_error", error->sqlstate);
+}
+
 static PgxcStep
 stop_with(PgxcDrive *drive, const PgxcError *error, PgxcState state,
 		  const char *reason)
@@ -173,7 +182,7 @@ on_environment(PgxcDrive *drive, const PgxcMigration *migration,
 					  TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 												  drive->wait_ms));
 	(void) pgxc_transition(drive->migration_id, PGXC_STATE_BLOCKED, NULL,
-						   error->message);
+						   reason_of(error));
 	pgxc_tx_commit(drive->foreground);
 	return PGXC_STEP_BLOCKED;
 }
@@ -203,7 +212,7 @@ decide(PgxcDrive *drive, const PgxcMigration *migration, const PgxcError *error)
 		case PGXC_ERROR_CORRUPTION:
 			break;
 	}
-	return stop_with(drive, error, PGXC_STATE_FAILED, error->message);
+	return stop_with(drive, error, PGXC_STATE_FAILED, reason_of(error));
 }
 
 /*

@@ -19,6 +19,7 @@
 #include "core/sql_runner.h"
 
 #define SAMPLE_MS 250
+#define SAMPLE_WAL (1024 * 1024) /* bytes */
 #define STALLED_S (15 * 60)
 #define RATE_MEMORY_S 10.0
 
@@ -167,11 +168,15 @@ sample(PgxcDrive *drive, const PgxcMigration *migration)
 	PgxcLevel worst;
 	int signal;
 
-	if (drive->sampled_at != 0 && elapsed_s * 1000 < SAMPLE_MS)
+	/* Much WAL is as good a reason to look as much time: a lag may have grown. */
+	if (drive->unsampled_wal >= SAMPLE_WAL)
+		pgxc_signals_wal_written(&drive->signals);
+	else if (drive->sampled_at != 0 && elapsed_s * 1000 < SAMPLE_MS)
 		return;
 	if (drive->sampled_at == 0)
 		elapsed_s = 0;
 	drive->sampled_at = now;
+	drive->unsampled_wal = 0;
 
 	worst = pgxc_signals_sample(&drive->signals, migration, &signal);
 	memcpy(drive->live.readings, drive->signals.readings,
@@ -191,18 +196,19 @@ sample(PgxcDrive *drive, const PgxcMigration *migration)
 	}
 }
 
-/* How long the caps of the migration want this worker to rest. */
+/*
+ * How long the caps of the migration want this worker to rest after a chunk
+ * that began awake_ms ago, at the end of the last rest.
+ */
 static double
-cap_delay_ms(PgxcDrive *drive, const PgxcMigration *migration,
-			 double elapsed_ms)
+cap_delay_ms(PgxcDrive *drive, const PgxcMigration *migration, double awake_ms)
 {
 	double share = 1.0 / migration->parallel_workers;
 	double rows =
 		pgxc_rate_delay_ms(drive->result.rows,
-						   migration->max_rows_per_second * share, elapsed_ms);
-	double wal =
-		pgxc_rate_delay_ms(drive->result.wal_bytes / 1024.0,
-						   migration->max_wal_rate * share, elapsed_ms);
+						   migration->max_rows_per_second * share, awake_ms);
+	double wal = pgxc_rate_delay_ms(drive->result.wal_bytes / 1024.0,
+									migration->max_wal_rate * share, awake_ms);
 
 	if (rows <= 0 && wal <= 0)
 		return 0;
@@ -225,6 +231,8 @@ pgxc_drive_pace(PgxcDrive *drive, const PgxcMigration *migration, PgxcStep step)
 	TimestampTz now = GetCurrentTimestamp();
 	double elapsed_ms = drive->paced_at == 0 ? drive->busy_ms
 											 : (now - drive->paced_at) / 1000.0;
+	double awake_ms = drive->rested_at == 0 ? drive->busy_ms
+											: (now - drive->rested_at) / 1000.0;
 	double rest;
 
 	drive->paced_at = now;
@@ -241,6 +249,7 @@ pgxc_drive_pace(PgxcDrive *drive, const PgxcMigration *migration, PgxcStep step)
 		drive->live.chunks++;
 		drive->live.rows_updated += drive->result.rows;
 		drive->live.wal_bytes += drive->result.wal_bytes;
+		drive->unsampled_wal += drive->result.wal_bytes;
 		drive->live.busy_ms += drive->busy_ms;
 		drive->live.chunk_ms =
 			drive->live.chunks == 1
@@ -264,7 +273,7 @@ pgxc_drive_pace(PgxcDrive *drive, const PgxcMigration *migration, PgxcStep step)
 	}
 	else if (migration)
 	{
-		rest = cap_delay_ms(drive, migration, elapsed_ms);
+		rest = cap_delay_ms(drive, migration, awake_ms);
 		rest = Max(rest, pgxc_rest_ms(drive->busy_ms, drive->live.duty));
 		/* A chunk of a millisecond earns a rest too short to take. */
 		drive->rest_owed_ms += rest;
@@ -276,5 +285,6 @@ pgxc_drive_pace(PgxcDrive *drive, const PgxcMigration *migration, PgxcStep step)
 			drive->rest_owed_ms = 0;
 		}
 	}
+	drive->rested_at = GetCurrentTimestamp();
 	MemoryContextSwitchTo(old);
 }

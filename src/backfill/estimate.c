@@ -26,8 +26,9 @@
 
 /* Rows a second that one worker at duty 1 may be expected to update. */
 #define ROWS_PER_SECOND 100000.0
-/* WAL bytes a row: the new version, twice, and what goes with it. */
-#define WAL_OVERHEAD 120.0
+/* WAL bytes: of the change of a row, and of an index entry. */
+#define WAL_ROW 200.0
+#define WAL_INDEX_ENTRY 70.0
 
 typedef struct Totals
 {
@@ -138,6 +139,7 @@ pgxc_plan_backfill(Oid relid, List *columns, int passes, int parallel_workers,
 	ListCell *lc;
 	double bytes;
 	double growth;
+	double wal;
 	double seconds;
 	int k;
 
@@ -158,9 +160,12 @@ pgxc_plan_backfill(Oid relid, List *columns, int passes, int parallel_workers,
 	k = pgxc_choose_passes(passes, totals.indexed, false, 100,
 						   totals.blocks > 0 ? totals.rows / totals.blocks
 											 : PGXC_DEFAULT_PASSES);
-	growth = bytes / k * 1.5;
+	/* The first pass moves its rows elsewhere, and rows may become longer. */
+	growth = k == 1 ? bytes : bytes * (1.0 / k + 0.1);
+	/* Each page once as a whole, and the changes; and all index entries. */
+	wal = bytes + totals.rows * WAL_ROW;
 	if (k == 1)
-		growth = bytes;
+		wal += bytes + totals.rows * totals.indexes * WAL_INDEX_ENTRY;
 	seconds =
 		totals.rows / ROWS_PER_SECOND / Max(1, parallel_workers) / max_duty;
 
@@ -176,9 +181,7 @@ pgxc_plan_backfill(Oid relid, List *columns, int passes, int parallel_workers,
 		psprintf(
 			"%d striped passes%s; about %.0f MB of WAL and %.0f MB of growth at most; about %.0f s at duty %g",
 			k, totals.indexed ? " (an assigned column is indexed)" : "",
-			totals.rows * (bytes / Max(totals.rows, 1) + WAL_OVERHEAD * k / 4) /
-				1048576,
-			growth / 1048576, seconds, max_duty));
+			wal / 1048576, growth / 1048576, seconds, max_duty));
 	steps = add_step(steps, "side effects of the update", "none", "-",
 					 side_effects(&totals));
 	steps = add_step(steps, "verify every row", "ACCESS SHARE", "one chunk",

@@ -38,6 +38,23 @@ core_count(void)
 }
 
 /*
+ * Does a backend do nothing but wait: for its client, for a lock, or, as in
+ * CALL pgxc.wait(), for us?
+ */
+static bool
+only_waits(int pid)
+{
+	PGPROC *proc = BackendPidGetProc(pid);
+	uint32 class;
+
+	if (proc == NULL)
+		return true;
+	class = *(volatile uint32 *) &proc->wait_event_info & 0xFF000000;
+	return class == PG_WAIT_EXTENSION || class == PG_WAIT_CLIENT ||
+		   class == PG_WAIT_LOCK;
+}
+
+/*
  * Client sessions that run a statement, for each core; smoothed, as a sample
  * is but a moment.
  */
@@ -58,7 +75,8 @@ pgxc_sample_active_sessions(PgxcSignals *signals,
 		if (status->st_procpid != MyProcPid &&
 			status->st_backendType == B_BACKEND &&
 			(status->st_state == STATE_RUNNING ||
-			 status->st_state == STATE_FASTPATH))
+			 status->st_state == STATE_FASTPATH) &&
+			!only_waits(status->st_procpid))
 			active++;
 	}
 	/* The first sample has no past. */

@@ -24,9 +24,13 @@ static PgxcSlot *foreground_slot = NULL;
 static void
 release_slot(int code, Datum arg)
 {
-	if (foreground_slot)
-		pgxc_slot_detach(foreground_slot);
+	if (foreground_slot == NULL)
+		return;
+	pgxc_slot_detach(foreground_slot);
 	foreground_slot = NULL;
+
+	/* If it was left running, a worker takes over. */
+	(void) pgxc_database_want(MyDatabaseId, 0);
 }
 
 /* Throw 55006 if a worker, or another session, has the migration. */
@@ -42,8 +46,9 @@ require_unattended(const PgxcMigration *migration)
 			slots[i].live.migration_id == migration->id)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_IN_USE),
-					 errmsg("migration \"%s\" is being run by process %d",
-							migration->name, slots[i].pid),
+					 errmsg("migration \"%s\" is being run by another process",
+							migration->name),
+					 errdetail("It is process %d.", slots[i].pid),
 					 errhint("Wait for it with CALL pgxc.wait(%lld).",
 							 (long long) migration->id)));
 	}
@@ -146,6 +151,7 @@ pgxc_run(PG_FUNCTION_ARGS)
 	}
 	PG_FINALLY();
 	{
+		pgxc_tx_leave();
 		release_slot(0, (Datum) 0);
 	}
 	PG_END_TRY();

@@ -82,6 +82,17 @@ pgxc_signal_unit(PgxcSignal signal)
 }
 
 /*
+ * We have written so much that those who read our WAL are to be asked at once.
+ */
+void
+pgxc_signals_wal_written(PgxcSignals *signals)
+{
+	signals->sampled_at[PGXC_SIGNAL_REPLAY_LAG_BYTES] = 0;
+	signals->sampled_at[PGXC_SIGNAL_SLOT_LAG] = 0;
+	signals->sampled_at[PGXC_SIGNAL_SLOT_WAL_LEFT] = 0;
+}
+
+/*
  * Ask the signals that are due, and return the worst level of all; the first
  * signal at that level goes to *worst_signal (-1 if all are green).
  *

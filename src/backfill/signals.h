@@ -76,6 +76,7 @@ extern PgxcLevel pgxc_signals_sample(PgxcSignals *signals,
 /* what the chunks tell */
 extern void pgxc_signals_chunk_begin(PgxcSignals *signals);
 extern void pgxc_signals_chunk_end(PgxcSignals *signals, double ms);
+extern void pgxc_signals_wal_written(PgxcSignals *signals);
 extern int pgxc_signals_lock_waiters(PgxcSignals *signals);
 extern void pgxc_signals_committed(PgxcSignals *signals, TransactionId xid,
 								   XLogRecPtr lsn);

@@ -110,20 +110,17 @@ pin_settings(void)
 
 /*
  * Rows that were restored from a dump, or came with a copy of their database,
- * are paused: their blocks mean nothing here.
+ * are paused: their blocks mean nothing here.  They come home by resume() or
+ * retry() only.
  */
 static void
 pause_foreign_migrations(void)
 {
 	static PgxcStatement find = PGXC_SQL(
-		"SELECT id FROM pgxc.migration WHERE home <> $1 AND phase = 'migrate' ORDER BY id",
+		"SELECT id FROM pgxc.migration WHERE home <> $1 AND phase = 'migrate'"
+		" AND state NOT IN ('paused', 'failed') ORDER BY id",
 		TEXTOID);
-	static PgxcStatement adopt = PGXC_SQL(
-		"UPDATE pgxc.migration SET home = $2, planned = false, step = 'update', round = 0"
-		" WHERE id = $1",
-		INT8OID, TEXTOID);
 	PgxcIdentity saved;
-	Datum values[2];
 	Datum home = CStringGetTextDatum(pgxc_home());
 	uint64 n;
 	int64 *ids;
@@ -134,15 +131,9 @@ pause_foreign_migrations(void)
 	for (uint64 i = 0; i < n; i++)
 		ids[i] = pgxc_sql_int64(i, 1);
 	for (uint64 i = 0; i < n; i++)
-	{
 		(void) pgxc_transition(
 			ids[i], PGXC_STATE_PAUSED, NULL,
 			"restored from a dump or copied with its database; it will start again at block 0");
-		values[0] = Int64GetDatum(ids[i]);
-		values[1] = home;
-		(void) pgxc_sql_execute(&adopt, values, NULL, SPI_OK_UPDATE);
-		pgxc_event(ids[i], "restored", NULL, NULL, NULL);
-	}
 	pgxc_sql_end(&saved);
 }
 

@@ -121,6 +121,11 @@ read_row(void)
 	m->starts = int_column(COL_STARTS, 0);
 	m->has_row_errors =
 		DatumGetBool(pgxc_sql_value(0, COL_HAS_ROW_ERRORS, &isnull));
+
+	/* What came from elsewhere is paused, whatever its row says so far. */
+	if (strcmp(m->phase, "migrate") == 0 && m->state != PGXC_STATE_FAILED &&
+		!pgxc_migration_is_home(m))
+		m->state = PGXC_STATE_PAUSED;
 	return m;
 }
 
@@ -206,25 +211,29 @@ pgxc_migration_argument(FunctionCallInfo fcinfo, int argno)
 }
 
 /*
- * Throw 42501 unless the current user may act for the owner of the
- * migration's table (or was its owner, if the table is gone).
+ * May the current user act for the owner of the migration's table (or of the
+ * role that was, if the table is gone)?
+ */
+bool
+pgxc_migration_is_owner(const PgxcMigration *migration)
+{
+	Oid owner;
+
+	if (get_rel_name(migration->relid) != NULL)
+		return pgxc_relation_ownercheck(migration->relid, GetUserId());
+
+	owner = get_role_oid(migration->owner, true);
+	return superuser() ||
+		   (OidIsValid(owner) && has_privs_of_role(GetUserId(), owner));
+}
+
+/*
+ * Throw 42501 unless that is so.
  */
 void
 pgxc_migration_check_owner(const PgxcMigration *migration)
 {
-	bool allowed;
-
-	if (get_rel_name(migration->relid) != NULL)
-		allowed = pgxc_relation_ownercheck(migration->relid, GetUserId());
-	else
-	{
-		Oid owner = get_role_oid(migration->owner, true);
-
-		allowed = superuser() ||
-				  (OidIsValid(owner) && has_privs_of_role(GetUserId(), owner));
-	}
-
-	if (!allowed)
+	if (!pgxc_migration_is_owner(migration))
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 						errmsg("must be owner of table %s",
 							   migration->relation_name)));

@@ -45,6 +45,7 @@ typedef struct PgxcMigration
 extern PgxcMigration *pgxc_migration_load(int64 id);
 extern PgxcMigration *pgxc_migration_argument(FunctionCallInfo fcinfo,
 											  int argno);
+extern bool pgxc_migration_is_owner(const PgxcMigration *migration);
 extern void pgxc_migration_check_owner(const PgxcMigration *migration);
 extern void pgxc_migration_control_lock(int64 id, LOCKMODE mode);
 extern bool pgxc_migration_is_home(const PgxcMigration *migration);

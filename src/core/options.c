@@ -11,6 +11,7 @@
 #include "parser/parse_func.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
+#include "utils/lsyscache.h"
 
 #include "core/compat.h"
 #include "core/options.h"
@@ -60,11 +61,18 @@ check_range(int option, double value, bool zero_allowed)
 						 option_table[option].min, option_table[option].max)));
 }
 
-/* Throw 42883 unless there is such a function without arguments. */
-static void
-check_function(const char *name)
+/*
+ * The function without arguments that the caller means, with its schema: it
+ * is called with another search_path.  Throws 42883.
+ */
+static char *
+find_function(const char *name)
 {
-	(void) LookupFuncName(pgxc_split_qualified_name(name), 0, NULL, false);
+	Oid oid = LookupFuncName(pgxc_split_qualified_name(name), 0, NULL, false);
+
+	return quote_qualified_identifier(get_namespace_name(
+										  get_func_namespace(oid)),
+									  get_func_name(oid));
 }
 
 /*
@@ -100,7 +108,8 @@ pgxc_options_read(FunctionCallInfo fcinfo, int first_arg, bool altering,
 				options->throttle_function =
 					text_to_cstring(PG_GETARG_TEXT_PP(arg));
 				if (options->throttle_function[0] != '\0')
-					check_function(options->throttle_function);
+					options->throttle_function =
+						find_function(options->throttle_function);
 				break;
 			default:
 				check_range(i, PG_GETARG_INT32(arg), altering || caps);

@@ -126,6 +126,9 @@ pgxc_sql_int64(int row, int column)
 	return isnull ? 0 : DatumGetInt64(value);
 }
 
+/* The caller's level, to which a subtransaction of ours returns. */
+static int foreground_level = 1;
+
 /*
  * Transactions of a worker, or of CALL pgxc.run() in the foreground, which
  * runs inside a procedure and so always is in a transaction already.
@@ -141,6 +144,7 @@ pgxc_tx_begin(bool foreground)
 	{
 		MemoryContext caller = CurrentMemoryContext;
 
+		foreground_level = GetCurrentTransactionNestLevel();
 		BeginInternalSubTransaction(NULL);
 		MemoryContextSwitchTo(caller);
 	}
@@ -174,10 +178,21 @@ pgxc_tx_abort(bool foreground)
 	if (foreground)
 	{
 		/* The error may have come before the beginning, or at the commit. */
-		if (IsSubTransaction())
-			RollbackAndReleaseCurrentSubTransaction();
+		pgxc_tx_leave();
 		SPI_rollback();
 	}
 	else
 		AbortCurrentTransaction();
+}
+
+/*
+ * For a procedure that an error leaves: what pgxc_tx_begin(true) began must end
+ * before the error reaches the caller's transaction, which would otherwise stay
+ * in the subtransaction.
+ */
+void
+pgxc_tx_leave(void)
+{
+	if (GetCurrentTransactionNestLevel() > foreground_level)
+		RollbackAndReleaseCurrentSubTransaction();
 }

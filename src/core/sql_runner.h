@@ -50,5 +50,6 @@ extern int64 pgxc_sql_int64(int row, int column);
 extern void pgxc_tx_begin(bool foreground);
 extern void pgxc_tx_commit(bool foreground);
 extern void pgxc_tx_abort(bool foreground);
+extern void pgxc_tx_leave(void);
 
 #endif /* PGXC_SQL_RUNNER_H */

@@ -7,7 +7,9 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
+#include "core/event_log.h"
 #include "core/extension.h"
 #include "core/migration_row.h"
 #include "core/sql_runner.h"
@@ -55,6 +57,34 @@ state_result(PgxcState state)
 }
 
 /*
+ * A dump names a table that was dropped by its OID, which may be another
+ * table's here.  Throw 55000 unless the name is the one it was started on.
+ */
+static void
+require_same_table(const PgxcMigration *migration)
+{
+	char *name = get_rel_name(migration->relid);
+
+	if (name != NULL)
+		name = quote_qualified_identifier(
+			get_namespace_name(get_rel_namespace(migration->relid)), name);
+	if (name != NULL && strcmp(name, migration->relation_name) == 0)
+		return;
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+		 errmsg("the table of restored migration \"%s\" is not here",
+				migration->name),
+		 name ? errdetail("It was started on table %s; its row names table %s.",
+						  migration->relation_name, name)
+			  : errdetail("It was started on table %s.",
+						  migration->relation_name),
+		 errhint(
+			 "Cancel it with SELECT pgxc.cancel(%lld), and start it on the table that you mean.",
+			 (long long) migration->id)));
+}
+
+/*
  * Forget all that is known of blocks: a migration that came here in a dump
  * starts from nothing.
  */
@@ -69,10 +99,13 @@ come_home(const PgxcMigration *migration)
 
 	if (pgxc_migration_is_home(migration))
 		return;
+	require_same_table(migration);
 	values[0] = Int64GetDatum(migration->id);
 	values[1] = CStringGetTextDatum(pgxc_home());
 	pgxc_sql_begin(&saved);
 	(void) pgxc_sql_execute(&update, values, NULL, SPI_OK_UPDATE);
+	pgxc_event(migration->id, "restored", NULL, NULL,
+			   "it starts again at block 0");
 	pgxc_sql_end(&saved);
 }
 
@@ -106,6 +139,27 @@ forget_attempts(int64 id)
 	pgxc_sql_end(&saved);
 }
 
+/* Nobody will go on here: keep the counts, drop the cursors. */
+static void
+forget_work(int64 id)
+{
+	static PgxcStatement forget = PGXC_SQL(
+		"WITH s AS (DELETE FROM pgxc.stripe WHERE migration_id = $1 RETURNING *),"
+		" q AS (SELECT relid, sum(rows_updated) AS rows_updated, sum(wal_bytes) AS wal_bytes,"
+		" sum(chunks) AS chunks FROM s GROUP BY relid),"
+		" r AS (DELETE FROM pgxc.revisit WHERE migration_id = $1)"
+		" UPDATE pgxc.leaf l SET rows_updated = l.rows_updated + q.rows_updated,"
+		" wal_bytes = l.wal_bytes + q.wal_bytes, chunks = l.chunks + q.chunks"
+		" FROM q WHERE l.migration_id = $1 AND l.relid = q.relid",
+		INT8OID);
+	PgxcIdentity saved;
+	Datum value = Int64GetDatum(id);
+
+	pgxc_sql_begin(&saved);
+	(void) pgxc_sql_execute(&forget, &value, NULL, SPI_OK_UPDATE);
+	pgxc_sql_end(&saved);
+}
+
 PG_FUNCTION_INFO_V1(pgxc_pause);
 PG_FUNCTION_INFO_V1(pgxc_resume);
 PG_FUNCTION_INFO_V1(pgxc_retry);
@@ -129,16 +183,16 @@ Datum
 pgxc_resume(PG_FUNCTION_ARGS)
 {
 	PgxcMigration *migration = take_control(fcinfo, "resume");
-	bool foreign = !pgxc_migration_is_home(migration);
 
-	if (migration->state == PGXC_STATE_QUEUED && !foreign)
+	if (migration->state == PGXC_STATE_QUEUED)
 		return state_result(PGXC_STATE_QUEUED);
 
-	if (foreign && migration->state != PGXC_STATE_PAUSED)
+	/* Its row may still have the state that it was dumped in. */
+	if (!pgxc_migration_is_home(migration))
 		(void)
 			pgxc_transition(migration->id, PGXC_STATE_PAUSED, NULL,
 							"restored from a dump or copied with its database");
-	else if (migration->state != PGXC_STATE_PAUSED)
+	if (migration->state != PGXC_STATE_PAUSED)
 		refuse(migration, "resume",
 			   migration->state == PGXC_STATE_ATTENTION ||
 					   migration->state == PGXC_STATE_FAILED
@@ -184,5 +238,6 @@ pgxc_cancel(PG_FUNCTION_ARGS)
 			migration->id, PGXC_STATE_FINISHED, "cancelled",
 			"cancelled by pgxc.cancel(); rows that were updated stay updated"))
 		refuse(migration, "cancel", NULL);
+	forget_work(migration->id);
 	return state_result(PGXC_STATE_FINISHED);
 }

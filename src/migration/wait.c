@@ -47,20 +47,26 @@ report_progress(int64 id)
 	pgxc_sql_end(&saved);
 }
 
+/*
+ * Why it stopped.  An error's message may hold values of a row, which are for
+ * the table's owner only.
+ */
 static char *
-last_error(int64 id)
+last_error(const PgxcMigration *migration)
 {
 	static PgxcStatement select_error = PGXC_SQL(
-		"SELECT coalesce(last_error_code || ': ' || last_error, state_reason, 'no reason is known')"
-		" FROM pgxc.migration WHERE id = $1",
-		INT8OID);
+		"SELECT coalesce(last_error_code || ': ' || CASE WHEN $2 THEN last_error END,"
+		" state_reason, 'no reason is known') FROM pgxc.migration WHERE id = $1",
+		INT8OID, BOOLOID);
 	MemoryContext caller = CurrentMemoryContext;
 	PgxcIdentity saved;
-	Datum value = Int64GetDatum(id);
+	Datum values[2];
 	char *result = NULL;
 
+	values[0] = Int64GetDatum(migration->id);
+	values[1] = BoolGetDatum(pgxc_migration_is_owner(migration));
 	pgxc_sql_begin(&saved);
-	if (pgxc_sql_execute(&select_error, &value, NULL, SPI_OK_SELECT) == 1)
+	if (pgxc_sql_execute(&select_error, values, NULL, SPI_OK_SELECT) == 1)
 	{
 		bool isnull;
 
@@ -86,12 +92,16 @@ still_running(const PgxcMigration *migration)
 		case PGXC_STATE_BLOCKED:
 			return true;
 		case PGXC_STATE_PAUSED:
-			ereport(WARNING,
-					(errcode(ERRCODE_WARNING),
-					 errmsg("migration \"%s\" is paused", migration->name),
-					 errdetail("%s", last_error(migration->id)),
-					 errhint("SELECT pgxc.resume(%lld) lets it go on.",
-							 (long long) migration->id)));
+			ereport(
+				WARNING,
+				(errcode(ERRCODE_WARNING),
+				 errmsg("migration \"%s\" is paused", migration->name),
+				 pgxc_migration_is_home(migration)
+					 ? errdetail("%s", last_error(migration))
+					 : errdetail(
+						   "It was restored from a dump or copied with its database; it will start again at block 0."),
+				 errhint("SELECT pgxc.resume(%lld) lets it go on.",
+						 (long long) migration->id)));
 			return false;
 		case PGXC_STATE_FINISHED:
 			if (strcmp(migration->phase, "done") == 0)
@@ -107,7 +117,7 @@ still_running(const PgxcMigration *migration)
 							migration->state == PGXC_STATE_FAILED
 								? "failed"
 								: "needs attention"),
-					 errdetail("%s", last_error(migration->id)),
+					 errdetail("%s", last_error(migration)),
 					 errhint("Mend the cause, then SELECT pgxc.retry(%lld).",
 							 (long long) migration->id)));
 	}
@@ -191,25 +201,36 @@ pgxc_wait(PG_FUNCTION_ARGS)
 	look = AllocSetContextCreate(CurrentMemoryContext, "pgxc wait",
 								 ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(look);
-	for (;;)
+	PG_TRY();
 	{
-		MemoryContextReset(look);
-		pgxc_tx_begin(true);
-		migration = pgxc_migration_load(id);
-		if (migration == NULL)
-			ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-							errmsg("the migration was removed concurrently")));
-		if (!still_running(migration))
-			break;
-		check_timeout(migration, start, end);
-		if (TimestampDifferenceExceeds(said, GetCurrentTimestamp(), NOTICE_MS))
+		for (;;)
 		{
-			said = GetCurrentTimestamp();
-			report_progress(id);
+			MemoryContextReset(look);
+			pgxc_tx_begin(true);
+			migration = pgxc_migration_load(id);
+			if (migration == NULL)
+				ereport(ERROR,
+						(errcode(ERRCODE_UNDEFINED_OBJECT),
+						 errmsg("the migration was removed concurrently")));
+			if (!still_running(migration))
+				break;
+			check_timeout(migration, start, end);
+			if (TimestampDifferenceExceeds(said, GetCurrentTimestamp(),
+										   NOTICE_MS))
+			{
+				said = GetCurrentTimestamp();
+				report_progress(id);
+			}
+			pgxc_tx_commit(true);
+			sleep_until_change();
 		}
-		pgxc_tx_commit(true);
-		sleep_until_change();
 	}
+	PG_CATCH();
+	{
+		pgxc_tx_leave();
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 
 	pgxc_tx_commit(true);
 	MemoryContextSwitchTo(old);
