@@ -18,6 +18,7 @@
 #include "optimizer/optimizer.h"
 #include "parser/analyze.h"
 #include "parser/parser.h"
+#include "parser/scansup.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -80,12 +81,17 @@ parse_given(GivenText *given)
 	statements = raw_parser(given->sql, RAW_PARSE_DEFAULT);
 
 	if (list_length(statements) != 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_SYNTAX_ERROR),
-				 errmsg("%s must not contain several statements",
-						given->argument),
-				 given_errposition(
-					 given, lsecond_node(RawStmt, statements)->stmt_location)));
+	{
+		int location = lsecond_node(RawStmt, statements)->stmt_location;
+
+		/* Before 18 the white space in front of it counts. */
+		while (scanner_isspace(given->sql[location]))
+			location++;
+		ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR),
+						errmsg("%s must not contain several statements",
+							   given->argument),
+						given_errposition(given, location)));
+	}
 	return linitial_node(RawStmt, statements);
 }
 

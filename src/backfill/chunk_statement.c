@@ -11,11 +11,12 @@
 
 #include "access/htup_details.h"
 #include "access/sysattr.h"
-#include "catalog/pg_trigger.h"
+#include "catalog/pg_operator_d.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
 #include "nodes/params.h"
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
@@ -47,12 +48,66 @@ static bool planning_found_path;
 
 static set_rel_pathlist_hook_type prev_set_rel_pathlist_hook = NULL;
 
+/* Is this the row's own ctid? */
+static bool
+is_ctid_of(Node *node, RelOptInfo *rel)
+{
+	return node != NULL && IsA(node, Var) &&
+		   ((Var *) node)->varattno == SelfItemPointerAttributeNumber &&
+		   ((Var *) node)->varno == rel->relid &&
+		   ((Var *) node)->varlevelsup == 0;
+}
+
+/*
+ * The path over ctids that a chunk's relation is to have; NULL if no condition
+ * asks for it.
+ *
+ * It is made here: the planner has dropped its own, if it was, on a table of
+ * few blocks, dearer than reading all of them.
+ */
+static Path *
+ctid_path(PlannerInfo *root, RelOptInfo *rel)
+{
+	List *ranges = NIL;
+	List *tids = NIL;
+	ListCell *lc;
+
+	foreach (lc, rel->baserestrictinfo)
+	{
+		RestrictInfo *info = lfirst_node(RestrictInfo, lc);
+
+		if (is_opclause(info->clause))
+		{
+			OpExpr *op = (OpExpr *) info->clause;
+
+			if ((op->opno == TIDGreaterEqOperator ||
+				 op->opno == TIDLessOperator) &&
+				is_ctid_of(linitial(op->args), rel))
+				ranges = lappend(ranges, info);
+		}
+		else if (IsA(info->clause, ScalarArrayOpExpr))
+		{
+			ScalarArrayOpExpr *op = (ScalarArrayOpExpr *) info->clause;
+
+			if (op->opno == TIDEqualOperator && op->useOr &&
+				is_ctid_of(linitial(op->args), rel))
+				tids = lappend(tids, info);
+		}
+	}
+	if (ranges != NIL && (rel->amflags & AMFLAG_HAS_TID_RANGE) != 0)
+		return (Path *) create_tidrangescan_path(root, rel, ranges,
+												 rel->lateral_relids);
+	if (list_length(tids) == 1)
+		return (Path *) create_tidscan_path(root, rel, tids,
+											rel->lateral_relids);
+	return NULL;
+}
+
 static void
 restrict_paths(PlannerInfo *root, RelOptInfo *rel, Index rti,
 			   RangeTblEntry *rte)
 {
-	List *paths = NIL;
-	ListCell *lc;
+	Path *path;
 
 	if (prev_set_rel_pathlist_hook)
 		prev_set_rel_pathlist_hook(root, rel, rti, rte);
@@ -61,16 +116,10 @@ restrict_paths(PlannerInfo *root, RelOptInfo *rel, Index rti,
 		rte->relid != planning_relid)
 		return;
 
-	foreach (lc, rel->pathlist)
+	path = ctid_path(root, rel);
+	if (path != NULL)
 	{
-		Path *path = (Path *) lfirst(lc);
-
-		if (IsA(path, TidRangePath) || IsA(path, TidPath))
-			paths = lappend(paths, path);
-	}
-	if (paths != NIL)
-	{
-		rel->pathlist = paths;
+		rel->pathlist = list_make1(path);
 		rel->partial_pathlist = NIL;
 		planning_found_path = true;
 	}
@@ -334,26 +383,13 @@ read_result(PgxcChunkKind kind, PgxcChunkOutcome *outcome)
 /*
  * A deferred trigger would fire at COMMIT, when we are nobody's owner any
  * more, and so is forbidden in a restricted operation: have it fire at the end
- * of the statement.
+ * of the statement.  It may belong to another table, which a foreign key's
+ * action or a user's trigger changes.
  */
 static void
-make_triggers_immediate(Relation leaf)
+make_triggers_immediate(void)
 {
-	ConstraintsSetStmt *stmt;
-
-	if (leaf->trigdesc == NULL)
-		return;
-	for (int i = 0; i < leaf->trigdesc->numtriggers; i++)
-	{
-		Trigger *trigger = &leaf->trigdesc->triggers[i];
-
-		if (trigger->tginitdeferred && TRIGGER_FOR_UPDATE(trigger->tgtype))
-		{
-			stmt = makeNode(ConstraintsSetStmt);
-			AfterTriggerSetState(stmt);
-			return;
-		}
-	}
+	AfterTriggerSetState(makeNode(ConstraintsSetStmt));
 }
 
 /*
@@ -408,7 +444,7 @@ pgxc_chunk_execute(const PgxcMigration *migration, Relation leaf,
 	memset(outcome, 0, sizeof(*outcome));
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed"); /* cannot happen */
-	make_triggers_immediate(leaf);
+	make_triggers_immediate();
 	become_owner(migration, leaf, &saved);
 
 	options.params = chunk_params(args);

@@ -313,6 +313,49 @@ run_step(PgxcDrive *drive, PgxcMigration **migration)
 	return step;
 }
 
+/* Is the migration still blocked, or did somebody change its state? */
+static bool
+still_blocked(PgxcDrive *drive)
+{
+	volatile bool blocked = false;
+
+	PG_TRY();
+	{
+		PgxcMigration *migration;
+
+		pgxc_tx_begin(drive->foreground);
+		migration = pgxc_migration_load(drive->migration_id);
+		blocked = migration != NULL && migration->state == PGXC_STATE_BLOCKED;
+		pgxc_tx_commit(drive->foreground);
+	}
+	PG_CATCH();
+	{
+		(void) pgxc_error_capture(drive->step_context);
+		pgxc_tx_abort(drive->foreground);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(drive->context);
+	return blocked;
+}
+
+/*
+ * Wait until a blocked migration is due.  Whoever changes a state wakes all
+ * workers of the database (we have just done so ourselves): that alone is no
+ * reason to try again.
+ */
+static void
+wait_while_blocked(PgxcDrive *drive)
+{
+	TimestampTz end =
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), drive->wait_ms);
+	long left;
+
+	while ((left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+												   end)) > 0 &&
+		   !pgxc_slot_stop_requested(drive->slot) && still_blocked(drive))
+		pgxc_drive_sleep(drive, left, PGXC_WAIT_RETRY);
+}
+
 /*
  * Go on with a migration after it was blocked.
  */
@@ -375,7 +418,7 @@ pgxc_drive_run(PgxcDrive *drive)
 			case PGXC_STEP_BLOCKED:
 				if (!drive->foreground && drive->wait_ms > 10000)
 					return step;
-				pgxc_drive_sleep(drive, drive->wait_ms, PGXC_WAIT_RETRY);
+				wait_while_blocked(drive);
 				unblock(drive);
 				break;
 			default:

@@ -41,8 +41,30 @@ typedef struct Totals
 	List *triggers; /* of char * */
 } Totals;
 
+/* UPDATE OF fires for the columns that are assigned. */
+static bool
+fires_for_columns(const Trigger *trigger, Relation leaf, List *columns)
+{
+	ListCell *lc;
+
+	if (trigger->tgnattr == 0)
+		return true;
+	foreach (lc, columns)
+	{
+		AttrNumber attnum =
+			get_attnum(RelationGetRelid(leaf), (char *) lfirst(lc));
+
+		for (int i = 0; i < trigger->tgnattr; i++)
+		{
+			if (trigger->tgattr[i] == attnum)
+				return true;
+		}
+	}
+	return false;
+}
+
 static void
-add_triggers(Totals *totals, Relation leaf)
+add_triggers(Totals *totals, Relation leaf, List *columns)
 {
 	if (leaf->trigdesc == NULL)
 		return;
@@ -54,7 +76,8 @@ add_triggers(Totals *totals, Relation leaf)
 
 		if (trigger->tgisinternal || !TRIGGER_FOR_UPDATE(trigger->tgtype) ||
 			trigger->tgenabled == TRIGGER_DISABLED ||
-			trigger->tgenabled == TRIGGER_FIRES_ON_REPLICA)
+			trigger->tgenabled == TRIGGER_FIRES_ON_REPLICA ||
+			!fires_for_columns(trigger, leaf, columns))
 			continue;
 		foreach (lc, totals->triggers)
 			known |= strcmp((char *) lfirst(lc), trigger->tgname) == 0;
@@ -89,7 +112,7 @@ add_leaf(Totals *totals, Relation leaf, List *columns)
 		totals->indexed |=
 			bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, indexed);
 	}
-	add_triggers(totals, leaf);
+	add_triggers(totals, leaf, columns);
 }
 
 static List *

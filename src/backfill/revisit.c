@@ -161,13 +161,16 @@ take_range(int64 migration_id, RevisitRange *range, int64 *wait_ms)
 	return found;
 }
 
-/* Wait for one row, in the last statement of this transaction. */
-static void
+/*
+ * Wait for one row, in the last statement of this transaction that locks any.
+ * Returns false if nobody but a trigger kept it from being updated.
+ */
+static bool
 update_one_row(PgxcDrive *drive, const PgxcMigration *migration, Relation leaf,
-			   uint64 position)
+			   uint64 position, PgxcChunkOutcome *outcome)
 {
 	PgxcChunkArgs args = { { position, position + 1 }, 1, 0, 0, NULL };
-	PgxcChunkOutcome outcome;
+	PgxcChunkOutcome rest;
 	char timeout[32];
 
 	drive->work.kind = PGXC_WORK_REVISIT_ROW;
@@ -175,8 +178,14 @@ update_one_row(PgxcDrive *drive, const PgxcMigration *migration, Relation leaf,
 	snprintf(timeout, sizeof(timeout), "%dms", migration->target_chunk_ms);
 	pgxc_set_local("lock_timeout", timeout);
 	pgxc_chunk_measured(drive, migration, leaf, PGXC_CHUNK_UPDATE, &args,
-						&outcome);
-	pgxc_require_convergence(&outcome);
+						outcome);
+	pgxc_require_convergence(outcome);
+	if (outcome->rows > 0)
+		return true;
+
+	/* Had it been updated by somebody else, it would stand elsewhere now. */
+	pgxc_chunk_execute(migration, leaf, PGXC_CHUNK_SEEK, &args, &rest);
+	return rest.needing == 0;
 }
 
 static PgxcStep
@@ -207,8 +216,11 @@ work_on_range(PgxcDrive *drive, const PgxcMigration *migration, Relation leaf,
 		shrink(range, end);
 	else if (outcome.rows > 0)
 		shrink(range, PGXC_KEY_BLOCK(rest.first));
-	else
-		update_one_row(drive, migration, leaf, rest.first);
+	else if (!update_one_row(drive, migration, leaf, rest.first, &outcome))
+	{
+		/* Once more in vain would be for ever: leave it to verification. */
+		shrink(range, PGXC_KEY_BLOCK(rest.first) + 1);
+	}
 	pgxc_row_error_count_updates(migration->id, range->relid, outcome.rows);
 	return PGXC_STEP_CHUNK;
 }

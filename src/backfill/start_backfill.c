@@ -176,7 +176,7 @@ same_migration(const char *name, Oid relid, const PgxcAssignments *assignments)
 	nulls[4] = assignments->predicate ? ' ' : 'n';
 
 	pgxc_sql_begin(&saved);
-	if (pgxc_sql_execute(&find, values, nulls, SPI_OK_SELECT) == 1)
+	if (pgxc_sql_select_latest(&find, values, nulls) == 1)
 	{
 		char *state = TextDatumGetCString(pgxc_sql_value(0, 2, &isnull));
 		char *phase = TextDatumGetCString(pgxc_sql_value(0, 3, &isnull));
@@ -230,7 +230,7 @@ check_conflicts(List *family, List *columns)
 	values[1] = text_list_datum(columns);
 
 	pgxc_sql_begin(&saved);
-	if (pgxc_sql_execute(&find, values, NULL, SPI_OK_SELECT) > 0)
+	if (pgxc_sql_select_latest(&find, values, NULL) > 0)
 	{
 		bool isnull;
 		char *name = TextDatumGetCString(pgxc_sql_value(0, 1, &isnull));

@@ -80,16 +80,9 @@ pgxc_sql_end(const PgxcIdentity *saved)
 	SPI_finish();
 }
 
-/*
- * Run one of our statements inside the bracket and return how many rows it
- * processed.  "expected" is an SPI_OK_... code.
- */
-uint64
-pgxc_sql_execute(PgxcStatement *stmt, Datum *values, const char *nulls,
-				 int expected)
+static SPIPlanPtr
+statement_plan(PgxcStatement *stmt)
 {
-	int rc;
-
 	if (stmt->plan == NULL)
 	{
 		SPIPlanPtr plan = SPI_prepare(stmt->sql, stmt->nargs, stmt->argtypes);
@@ -100,12 +93,43 @@ pgxc_sql_execute(PgxcStatement *stmt, Datum *values, const char *nulls,
 		SPI_keepplan(plan);
 		stmt->plan = plan;
 	}
+	return stmt->plan;
+}
 
-	rc = SPI_execute_plan(stmt->plan, values, nulls, false, 0);
+static uint64
+check_result(int rc, int expected)
+{
 	if (rc != expected)
 		elog(ERROR, "unexpected SPI result %s", /* cannot happen */
 			 SPI_result_code_string(rc));
 	return SPI_processed;
+}
+
+/*
+ * Run one of our statements inside the bracket and return how many rows it
+ * processed.  "expected" is an SPI_OK_... code.
+ */
+uint64
+pgxc_sql_execute(PgxcStatement *stmt, Datum *values, const char *nulls,
+				 int expected)
+{
+	int rc = SPI_execute_plan(statement_plan(stmt), values, nulls, false, 0);
+
+	return check_result(rc, expected);
+}
+
+/*
+ * The same for a SELECT that must see everything committed by now, also if the
+ * caller's transaction (REPEATABLE READ) has an older snapshot.
+ */
+uint64
+pgxc_sql_select_latest(PgxcStatement *stmt, Datum *values, const char *nulls)
+{
+	int rc = SPI_execute_snapshot(statement_plan(stmt), values, nulls,
+								  GetLatestSnapshot(), InvalidSnapshot, false,
+								  false, 0);
+
+	return check_result(rc, SPI_OK_SELECT);
 }
 
 /* A value of the last result; row and column count from 0 and from 1. */

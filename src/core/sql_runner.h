@@ -44,6 +44,8 @@ extern void pgxc_sql_begin(PgxcIdentity *saved);
 extern void pgxc_sql_end(const PgxcIdentity *saved);
 extern uint64 pgxc_sql_execute(PgxcStatement *stmt, Datum *values,
 							   const char *nulls, int expected);
+extern uint64 pgxc_sql_select_latest(PgxcStatement *stmt, Datum *values,
+									 const char *nulls);
 extern Datum pgxc_sql_value(int row, int column, bool *isnull);
 extern int64 pgxc_sql_int64(int row, int column);
 
