@@ -82,5 +82,26 @@ SELECT pgxc.pause('lunch');
 SELECT pgxc.resume('lunch');
 CALL pgxc.wait('lunch');
 SELECT count(*) FROM opt WHERE b = a;
-DROP TABLE opt, opt_level;
+
+-- A cap holds, also while others keep waking the workers up.
+CREATE TABLE opt_other (a integer);
+SELECT FROM pgxc.start_backfill('opt', 'b = -a', name => 'capped', max_rows_per_second => 1);
+CALL helper.until_reason('capped', 'held to its cap%');
+SELECT rows_updated FROM pgxc.migrations WHERE name = 'capped' \gset
+CREATE PROCEDURE opt_wake() LANGUAGE plpgsql AS $$
+BEGIN
+	FOR i IN 1 .. 10 LOOP
+		PERFORM pgxc.start_backfill('opt_other', 'a = 1', name => 'other ' || i);
+		COMMIT;
+		CALL pgxc.wait('other ' || i);
+	END LOOP;
+END $$;
+CALL opt_wake();
+SELECT rows_updated = :rows_updated AS held FROM pgxc.migrations WHERE name = 'capped';
+-- Lifting it takes effect at once.
+SELECT pgxc.alter_migration('capped', max_rows_per_second => 0);
+CALL pgxc.wait('capped');
+SELECT count(*) FROM opt WHERE b = -a;
+DROP TABLE opt, opt_level, opt_other;
 DROP FUNCTION opt_throttle;
+DROP PROCEDURE opt_wake;

@@ -35,7 +35,7 @@ BEGIN
 			RETURN;
 		END IF;
 		COMMIT;
-		PERFORM pg_sleep(0.01);
+		PERFORM pg_sleep(0.01); -- not a wait: polls the view, which has no other way
 	END LOOP;
 	RAISE EXCEPTION 'migration % did not become % in a minute', migration, wanted;
 END $$;
@@ -49,7 +49,7 @@ BEGIN
 			RETURN;
 		END IF;
 		COMMIT;
-		PERFORM pg_sleep(0.01);
+		PERFORM pg_sleep(0.01); -- not a wait: polls the view, which has no other way
 	END LOOP;
 	RAISE EXCEPTION 'migration % did not wait for % in a minute', migration, wanted;
 END $$;

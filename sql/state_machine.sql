@@ -35,10 +35,6 @@ BEGIN;
 SELECT FROM pgxc.start_backfill('states.paused', 'b = a', name => 'in paused');
 SELECT pgxc.pause('in paused');
 COMMIT;
-SELECT FROM pgxc.start_backfill('states.running', 'b = a', name => 'in running', max_rows_per_second => 1);
-CALL helper.until_state('in running', 'running');
-SELECT FROM pgxc.start_backfill('states.blocked', 'b = a + states.full_disk()', name => 'in blocked');
-CALL helper.until_state('in blocked', 'blocked');
 SELECT FROM pgxc.start_backfill('states.attention', 'b = 1 / (a - 1000)', name => 'in attention');
 CALL helper.until_state('in attention', 'attention');
 SELECT FROM pgxc.start_backfill('states.failed', 'b = a + states.broken()', name => 'in failed');
@@ -49,6 +45,11 @@ BEGIN;
 SELECT FROM pgxc.start_backfill('states.cancelled', 'b = a', name => 'in cancelled');
 SELECT pgxc.cancel('in cancelled');
 COMMIT;
+-- The last two keep both workers busy.
+SELECT FROM pgxc.start_backfill('states.running', 'b = a', name => 'in running', max_rows_per_second => 1);
+CALL helper.until_state('in running', 'running');
+SELECT FROM pgxc.start_backfill('states.blocked', 'b = a + states.full_disk()', name => 'in blocked');
+CALL helper.until_state('in blocked', 'blocked');
 
 -- Nothing of this is committed, so each verb meets the state as it is.
 BEGIN;

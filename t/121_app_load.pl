@@ -70,6 +70,7 @@ for my $name (sort keys %script)
 my $id = backfill($node,
 	"'account', 'total = a + b', parallel_workers => 2, max_rows_per_second => 12000");
 my %bench;
+local $ENV{PGAPPNAME} = 'application';
 for my $mode (qw(simple extended prepared))
 {
 	my %run = (out => '', err => '');
@@ -81,6 +82,7 @@ for my $mode (qw(simple extended prepared))
 		'>', \$run{out}, '2>', \$run{err});
 	$bench{$mode} = \%run;
 }
+$ENV{PGAPPNAME} = 'test';
 wait_until(
 	$node,
 	"SELECT count(DISTINCT pid) = 2 AND (SELECT count(*) > 100 FROM (SELECT FROM journal OFFSET 200000) j)"
@@ -92,7 +94,7 @@ my $rows =
 wait_until(
 	$node,
 	"SELECT m.rows_updated > $rows + 1000 AND s.n >= 6 FROM pgxc.migrations m,"
-	  . " (SELECT count(*) AS n FROM pg_stat_activity WHERE application_name = 'pgbench') s WHERE m.id = $id",
+	  . " (SELECT count(*) AS n FROM pg_stat_activity WHERE application_name = 'application') s WHERE m.id = $id",
 	'the backfill moves under the load',
 	$id);
 for my $mode (sort keys %bench)

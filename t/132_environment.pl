@@ -138,7 +138,7 @@ for my $code (qw(53100 57P03))
 	$id = start();
 	wait_until(
 		$node,
-		"SELECT state = 'blocked' AND wait_reason ~ '^as ordered; next try at [0-9:]+\$' AND last_error = '$code: as ordered'"
+		"SELECT state = 'blocked' AND wait_reason ~ 'next try at [0-9:]+\$' AND last_error = '$code: as ordered'"
 		  . " FROM pgxc.migrations WHERE id = $id",
 		"$code blocks it, and it says until when",
 		$id);

@@ -121,9 +121,12 @@ open_window(PgxcDrive *drive, const PgxcMigration *migration, Relation leaf,
 			PgxcStripe *stripe)
 {
 	int64 cap = Max(PGXC_MIN_WINDOW, Min(MAX_WINDOW, NBuffers / 8));
-	double lag = pgxc_horizon_lag_ms(&drive->signals, leaf);
+	double lag;
 	int64 blocks;
 
+	/* Before the horizon is looked at, or it would seem older than the pass. */
+	drive->pass_started_at = GetCurrentTimestamp();
+	lag = pgxc_horizon_lag_ms(&drive->signals, leaf);
 	blocks = pgxc_choose_window(drive->update_sizer.next,
 								drive->live.blocks_per_second *
 									Max(drive->live.passes, 1) / 1000,
@@ -141,7 +144,6 @@ open_window(PgxcDrive *drive, const PgxcMigration *migration, Relation leaf,
 	stripe->pass_to = 0;
 	stripe->next_block = stripe->window_start;
 	drive->window_rows = 0;
-	drive->pass_started_at = GetCurrentTimestamp();
 }
 
 /*
@@ -186,10 +188,10 @@ seek(PgxcDrive *drive, const PgxcMigration *migration, Relation leaf,
 static bool
 pass_left_no_room(PgxcDrive *drive, Relation leaf)
 {
+	double lag = pgxc_horizon_lag_ms(&drive->signals, leaf);
 	double pass_ms = (GetCurrentTimestamp() - drive->pass_started_at) / 1000.0;
 
-	return drive->pass_started_at != 0 &&
-		   pgxc_horizon_lag_ms(&drive->signals, leaf) > pass_ms;
+	return drive->pass_started_at != 0 && lag > pass_ms;
 }
 
 /*

@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "miscadmin.h"
+#include "postmaster/interrupt.h"
 #include "storage/latch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -104,7 +105,7 @@ log_throttle(PgxcDrive *drive, const char *event, const char *detail)
 	}
 	PG_CATCH();
 	{
-		(void) pgxc_error_capture(drive->step_context);
+		pgxc_error_ignore(drive->step_context);
 		pgxc_tx_abort(drive->foreground);
 	}
 	PG_END_TRY();
@@ -221,6 +222,58 @@ cap_delay_ms(PgxcDrive *drive, const PgxcMigration *migration, double awake_ms)
 	return Max(rows, wal);
 }
 
+/* Is the migration as it was when its rest began? */
+static bool
+unchanged(PgxcDrive *drive, const PgxcMigration *before)
+{
+	volatile bool same = false;
+
+	PG_TRY();
+	{
+		PgxcMigration *now;
+
+		pgxc_tx_begin(drive->foreground);
+		now = pgxc_migration_load(drive->migration_id);
+		same = now != NULL && now->state == before->state &&
+			   now->max_duty == before->max_duty &&
+			   now->parallel_workers == before->parallel_workers &&
+			   now->max_rows_per_second == before->max_rows_per_second &&
+			   now->max_wal_rate == before->max_wal_rate;
+		pgxc_tx_commit(drive->foreground);
+	}
+	PG_CATCH();
+	{
+		pgxc_error_ignore(drive->step_context);
+		pgxc_tx_abort(drive->foreground);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(drive->step_context);
+	return same;
+}
+
+/*
+ * Rest for as long as is owed.  Whoever changes any migration of the database
+ * wakes all of its workers: that alone does not end a rest, or a cap would not
+ * hold.  A change of this migration does, and so does an interrupt.
+ */
+static void
+take_rest(PgxcDrive *drive, const PgxcMigration *migration)
+{
+	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+												  (int64) drive->rest_owed_ms);
+	long left;
+
+	while ((left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+												   end)) > 0)
+	{
+		pgxc_drive_sleep(drive, left, PGXC_WAIT_DUTY);
+		if (GetCurrentTimestamp() >= end || InterruptPending ||
+			ConfigReloadPending || pgxc_slot_stop_requested(drive->slot) ||
+			!unchanged(drive, migration))
+			break;
+	}
+}
+
 /*
  * After a chunk, or a step that had to wait: account for it, and rest.
  */
@@ -280,8 +333,7 @@ pgxc_drive_pace(PgxcDrive *drive, const PgxcMigration *migration, PgxcStep step)
 		if (drive->rest_owed_ms >= 1)
 		{
 			pgxc_drive_report(drive);
-			pgxc_drive_sleep(drive, (int64) drive->rest_owed_ms,
-							 PGXC_WAIT_DUTY);
+			take_rest(drive, migration);
 			drive->rest_owed_ms = 0;
 		}
 	}

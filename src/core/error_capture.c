@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "utils/elog.h"
 #include "utils/memutils.h"
 
@@ -32,4 +33,20 @@ pgxc_error_capture(MemoryContext context)
 		error->message = pstrdup(edata->message);
 	FreeErrorData(edata);
 	return error;
+}
+
+/*
+ * To be called in PG_CATCH where an error does not matter.  But somebody's
+ * wish to cancel does: it is kept for the next CHECK_FOR_INTERRUPTS().
+ */
+void
+pgxc_error_ignore(MemoryContext context)
+{
+	PgxcError *error = pgxc_error_capture(context);
+
+	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+	{
+		QueryCancelPending = true;
+		InterruptPending = true;
+	}
 }

@@ -13,5 +13,6 @@ typedef struct PgxcError
 } PgxcError;
 
 extern PgxcError *pgxc_error_capture(MemoryContext context);
+extern void pgxc_error_ignore(MemoryContext context);
 
 #endif /* PGXC_ERROR_CAPTURE_H */

@@ -132,7 +132,7 @@ pgxc_settings_init(void)
 			NULL);
 	DefineCustomIntVariable("pgxc.target_chunk_ms",
 							"How long a chunk may hold its row locks.", NULL,
-							&pgxc_target_chunk_ms, 100, 10, 2000, PGC_SIGHUP,
+							&pgxc_target_chunk_ms, 100, 1, 2000, PGC_SIGHUP,
 							GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomStringVariable(
 		"pgxc.throttle_function",
