@@ -128,6 +128,16 @@ for my $round (1 .. 3)
 	goes_on("kill -9, round $round");
 }
 
+# A worker that never rests must notice, too, that its postmaster is gone: for
+# as long as it lives the server cannot be started.
+{
+	wait_rows($node, 't', updated() + 20);
+	my $start = time;
+	kill_postmaster($node);
+	cmp_ok(time - $start, '<', 5, 'no worker outlives the postmaster');
+	goes_on('kill -9 of a server without rest');
+}
+
 # ---- the end ----------------------------------------------------------------
 
 $node->safe_psql(

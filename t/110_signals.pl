@@ -233,13 +233,13 @@ goes_on($id, 'requested_checkpoints');
 value($node, 'UPDATE sig SET at = NULL');
 set_config(
 	$node,
-	'pgxc.dead_tuples_soft' => 40,
-	'pgxc.dead_tuples_hard' => 60);
+	'pgxc.dead_tuples_soft' => 10,
+	'pgxc.dead_tuples_hard' => 20);
 $node->poll_query_until('postgres',
-	"SELECT n_dead_tup > 100000 FROM pg_stat_user_tables WHERE relname = 'sig'")
+	"SELECT n_dead_tup > 0.4 * n_live_tup FROM pg_stat_user_tables WHERE relname = 'sig'")
   or die 'the dead tuples are not counted';
 $id = start();
-held_by($id, 'dead_tuples', 'red', 60);
+held_by($id, 'dead_tuples', 'red', 20);
 stands_still($id, 'dead_tuples');
 value($node, 'VACUUM sig');
 wait_until(
@@ -450,13 +450,21 @@ cmp_ok(
 	'replay_lag_bytes: the standby lags by its limit and a chunk at most');
 $standby->safe_psql('postgres', 'SELECT pg_wal_replay_resume()');
 $node->wait_for_catchup($standby, 'replay', $node->lsn('flush'));
+wait_until(
+	$node,
+	"SELECT value < 1 FROM pgxc.signals WHERE migration_id = $id AND signal = 'replay_lag_bytes'",
+	'replay_lag_bytes: is over when the standby has caught up',
+	$id);
+# At full speed it may well come to its limit again.
+set_config(
+	$node,
+	'pgxc.replay_lag_bytes_soft' => 0,
+	'pgxc.replay_lag_bytes_hard' => 0);
 goes_on($id, 'replay_lag_bytes');
 
 $node->wait_for_catchup($standby, 'replay', $node->lsn('flush'));
 set_config(
 	$node,
-	'pgxc.replay_lag_bytes_soft' => 0,
-	'pgxc.replay_lag_bytes_hard' => 0,
 	'pgxc.replay_lag_soft' => 500,
 	'pgxc.replay_lag_hard' => 1000);
 pause_replay();

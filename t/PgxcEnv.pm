@@ -9,7 +9,6 @@ use Exporter 'import';
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(time);
 
 our @EXPORT = qw(
   set_config backfill outcome_of wait_for_state wait_done

@@ -14,7 +14,9 @@
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "postmaster/interrupt.h"
+#include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/pmsignal.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -404,6 +406,10 @@ pgxc_drive_run(PgxcDrive *drive)
 		}
 		if (pgxc_slot_stop_requested(drive->slot))
 			return PGXC_STEP_STOPPED;
+
+		/* Who never rests finds out in no WaitLatch(), and would go on. */
+		if (!PostmasterIsAlive())
+			proc_exit(1);
 
 		pgxc_drive_report(drive);
 		step = run_step(drive, &migration);

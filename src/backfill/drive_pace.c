@@ -275,6 +275,20 @@ take_rest(PgxcDrive *drive, const PgxcMigration *migration)
 }
 
 /*
+ * How many rows a chunk may have: under a cap no more than a quarter of a
+ * second's worth, or the rests between chunks would be long.
+ */
+static double
+chunk_rows(const PgxcMigration *migration)
+{
+	if (migration->max_rows_per_second == 0)
+		return PGXC_MAX_CHUNK_ROWS;
+	return Max(1,
+			   Min(PGXC_MAX_CHUNK_ROWS, migration->max_rows_per_second / 4.0 /
+											migration->parallel_workers));
+}
+
+/*
  * After a chunk, or a step that had to wait: account for it, and rest.
  */
 void
@@ -297,6 +311,8 @@ pgxc_drive_pace(PgxcDrive *drive, const PgxcMigration *migration, PgxcStep step)
 
 	if (step == PGXC_STEP_CHUNK)
 	{
+		if (drive->sizer && drive->result.blocks > 0 && migration)
+			drive->sizer->max_rows = chunk_rows(migration);
 		if (drive->sizer && drive->result.blocks > 0)
 			pgxc_sizer_update(drive->sizer, &drive->result, drive->target_ms);
 		drive->live.chunks++;

@@ -18,7 +18,6 @@
 
 #define FIRST_CHUNK 8             /* blocks */
 #define MAX_CHUNK 8192            /* blocks */
-#define MAX_ROWS 10000            /* a chunk */
 #define MAX_WAL (8 * 1024 * 1024) /* bytes a chunk */
 #define MEMORY 0.75               /* of the estimate, from chunk to chunk */
 #define CUT_INTERVAL 1.0          /* s between two halvings */
@@ -35,6 +34,7 @@ pgxc_sizer_init(PgxcSizer *sizer)
 	sizer->blocks = 0;
 	sizer->ms = 0;
 	sizer->next = FIRST_CHUNK;
+	sizer->max_rows = PGXC_MAX_CHUNK_ROWS;
 }
 
 /*
@@ -75,8 +75,8 @@ pgxc_sizer_update(PgxcSizer *sizer, const PgxcChunkResult *chunk,
 		next = Min(next, Max(before, sizer->next) * 1.25 + 1);
 	}
 
-	if (chunk->rows > MAX_ROWS)
-		next = Min(next, before * MAX_ROWS / chunk->rows);
+	if (chunk->rows > sizer->max_rows)
+		next = Min(next, before * sizer->max_rows / chunk->rows);
 	if (chunk->wal_bytes > MAX_WAL)
 		next = Min(next, before * MAX_WAL / chunk->wal_bytes);
 	if (chunk->waiters)

@@ -9,6 +9,7 @@
 
 #define PGXC_MIN_DUTY 0.02
 #define PGXC_RESUME_DUTY 0.1 /* after red */
+#define PGXC_MAX_CHUNK_ROWS 10000
 #define PGXC_DEFAULT_PASSES 20
 #define PGXC_MIN_WINDOW 512 /* blocks */
 
@@ -27,7 +28,8 @@ typedef struct PgxcSizer
 {
 	double blocks; /* smoothed sums; their ratio is the estimate */
 	double ms;
-	double next; /* blocks of the next chunk */
+	double next;     /* blocks of the next chunk */
+	double max_rows; /* of a chunk */
 } PgxcSizer;
 
 /* The duty cycle. */
