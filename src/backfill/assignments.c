@@ -117,8 +117,10 @@ typedef struct ForbiddenContext
 } ForbiddenContext;
 
 static bool
-forbidden_walker(Node *node, ForbiddenContext *context)
+forbidden_walker(Node *node, void *arg)
 {
+	ForbiddenContext *context = (ForbiddenContext *) arg;
+
 	if (node == NULL)
 		return false;
 	if (IsA(node, Query))

@@ -305,9 +305,18 @@ pgxc_drive_pace(PgxcDrive *drive, const PgxcMigration *migration, PgxcStep step)
 	drive->paced_at = now;
 	update_rates(drive, elapsed_ms / 1000);
 
+	if (step == PGXC_STEP_CHUNK)
+		drive->unsampled_wal += drive->result.wal_bytes;
 	if (migration)
-		drive->target_ms = pgxc_chunk_target_ms(migration->target_chunk_ms,
-												active_per_core(drive));
+	{
+		sample(drive, migration);
+		/* Whoever complains is company, too: no large chunk may follow. */
+		drive->target_ms =
+			pgxc_chunk_target_ms(migration->target_chunk_ms,
+								 drive->duty.level == PGXC_LEVEL_GREEN
+									 ? active_per_core(drive)
+									 : 1);
+	}
 
 	if (step == PGXC_STEP_CHUNK)
 	{
@@ -318,7 +327,6 @@ pgxc_drive_pace(PgxcDrive *drive, const PgxcMigration *migration, PgxcStep step)
 		drive->live.chunks++;
 		drive->live.rows_updated += drive->result.rows;
 		drive->live.wal_bytes += drive->result.wal_bytes;
-		drive->unsampled_wal += drive->result.wal_bytes;
 		drive->live.busy_ms += drive->busy_ms;
 		drive->live.chunk_ms =
 			drive->live.chunks == 1
@@ -326,8 +334,6 @@ pgxc_drive_pace(PgxcDrive *drive, const PgxcMigration *migration, PgxcStep step)
 				: 0.9 * drive->live.chunk_ms + 0.1 * drive->busy_ms;
 	}
 
-	if (migration)
-		sample(drive, migration);
 	if (step == PGXC_STEP_WAIT || drive->duty.level == PGXC_LEVEL_RED)
 	{
 		drive->live.activity = PGXC_ACTIVITY_WAITING;
