@@ -505,7 +505,7 @@ pgxc_row_key(Relation leaf, uint64 position)
 	StringInfoData buf;
 	ItemPointerData tid;
 	Oid argtype = TIDOID;
-	Datum value = PointerGetDatum(&tid);
+	Datum value;
 	PgxcIdentity saved;
 	int member = -1;
 	char *key = NULL;
@@ -532,6 +532,7 @@ pgxc_row_key(Relation leaf, uint64 position)
 
 	ItemPointerSet(&tid, (BlockNumber) (position >> 16),
 				   (OffsetNumber) (position & 0xFFFF));
+	value = PointerGetDatum(&tid);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed"); /* cannot happen */
 	pgxc_identity_push(&saved, leaf->rd_rel->relowner,
