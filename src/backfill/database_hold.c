@@ -9,6 +9,8 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_database.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
@@ -18,6 +20,7 @@
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "backfill/database_hold.h"
@@ -113,6 +116,23 @@ hold_database(Oid database)
 	ConditionVariableCancelSleep();
 }
 
+/* The server's own function for this is not there in all minor versions. */
+static bool
+may_create_database(void)
+{
+	HeapTuple tuple;
+	bool result;
+
+	if (superuser())
+		return true;
+	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(GetUserId()));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	result = ((Form_pg_authid) GETSTRUCT(tuple))->rolcreatedb;
+	ReleaseSysCache(tuple);
+	return result;
+}
+
 /*
  * The database whose connections the statement cannot bear; InvalidOid if it
  * is none of those statements, or none of our business.
@@ -157,7 +177,7 @@ database_to_hold(Node *statement)
 
 	/* Who may not do this must not be able to stop workers by trying. */
 	if (nodeTag(statement) == T_CreatedbStmt)
-		return have_createdb_privilege() ? database : InvalidOid;
+		return may_create_database() ? database : InvalidOid;
 	return pgxc_database_ownercheck(database, GetUserId()) ? database
 														   : InvalidOid;
 }
