@@ -6,14 +6,19 @@ OBJS = \
 	src/init.o \
 	src/core/error_capture.o \
 	src/core/event_log.o \
+	src/core/ddl.o \
 	src/core/extension.o \
+	src/core/given_text.o \
+	src/core/lock_queue.o \
 	src/core/migration_row.o \
 	src/core/nonatomic.o \
 	src/core/options.o \
+	src/core/own_statement.o \
 	src/core/settings.o \
 	src/core/shared_state.o \
 	src/core/sql_runner.o \
 	src/core/state_machine.o \
+	src/core/toplevel.o \
 	src/core/transition.o \
 	src/core/wakeup.o \
 	src/backfill/assignments.o \
@@ -23,12 +28,14 @@ OBJS = \
 	src/backfill/drive.o \
 	src/backfill/drive_error.o \
 	src/backfill/drive_pace.o \
+	src/backfill/drive_statement.o \
 	src/backfill/estimate.o \
 	src/backfill/launcher.o \
 	src/backfill/leaf_tables.o \
 	src/backfill/local_signals.o \
 	src/backfill/pacing.o \
 	src/backfill/preflight.o \
+	src/backfill/registration.o \
 	src/backfill/replication_signals.o \
 	src/backfill/retry.o \
 	src/backfill/row_errors.o \
@@ -40,8 +47,34 @@ OBJS = \
 	src/backfill/throttle_function.o \
 	src/backfill/verify.o \
 	src/backfill/worker.o \
+	src/dual_write/config.o \
+	src/dual_write/config_cache.o \
+	src/dual_write/environment.o \
+	src/dual_write/never_raises.o \
+	src/dual_write/subquery.o \
+	src/dual_write/transform.o \
+	src/dual_write/trigger.o \
 	src/migration/alter.o \
+	src/migration/build.o \
+	src/migration/build_constraint.o \
+	src/migration/build_index.o \
+	src/migration/carry_over.o \
+	src/migration/checklist.o \
+	src/migration/column_traits.o \
+	src/migration/contract.o \
 	src/migration/control.o \
+	src/migration/dependents.o \
+	src/migration/expand.o \
+	src/migration/map_columns.o \
+	src/migration/mentions.o \
+	src/migration/piece.o \
+	src/migration/plan.o \
+	src/migration/saved_objects.o \
+	src/migration/shape.o \
+	src/migration/start_dual_write.o \
+	src/migration/swap.o \
+	src/migration/view_query.o \
+	src/migration/views.o \
 	src/migration/wait.o \
 	src/status/live_workers.o
 

@@ -20,7 +20,7 @@ CREATE SEQUENCE pgxc.migration_id_seq;
 CREATE TABLE pgxc.migration (
 	id bigint NOT NULL DEFAULT nextval('pgxc.migration_id_seq') PRIMARY KEY,
 	name text NOT NULL UNIQUE,
-	kind text NOT NULL CHECK (kind IN ('backfill')),
+	kind text NOT NULL CHECK (kind IN ('backfill', 'rename', 'type_change', 'transform')),
 	relation regclass NOT NULL,
 	relation_name text NOT NULL,
 	owner text NOT NULL,
@@ -39,14 +39,28 @@ CREATE TABLE pgxc.migration (
 	passes integer,
 	max_row_errors bigint NOT NULL DEFAULT 0,
 	throttle_function text,
-	phase text NOT NULL CHECK (phase IN ('migrate', 'done', 'cancelled')),
-	state text NOT NULL CHECK (state IN ('queued', 'running', 'paused', 'blocked', 'attention', 'failed', 'finished')),
+	old_columns text[] NOT NULL DEFAULT '{}',
+	new_column text,
+	final_column text,
+	new_type text,
+	up text,
+	downs text[] NOT NULL DEFAULT '{}',
+	given_up text,
+	given_down text,
+	prefer text NOT NULL DEFAULT 'old' CHECK (prefer IN ('old', 'new')),
+	keep_old boolean NOT NULL DEFAULT false,
+	fire_triggers boolean NOT NULL DEFAULT true,
+	phase text NOT NULL CHECK (phase IN ('migrate', 'done', 'cancelled', 'rolled_back')),
+	state text NOT NULL CHECK (state IN ('queued', 'running', 'paused', 'blocked', 'attention', 'failed', 'ready', 'finished')),
 	state_reason text,
 	state_since timestamptz NOT NULL DEFAULT clock_timestamp(),
 	step text NOT NULL DEFAULT 'update' CHECK (step IN ('update', 'verify')),
 	planned boolean NOT NULL DEFAULT false,
 	round integer NOT NULL DEFAULT 0,
 	verify_started_at timestamptz,
+	verified_at timestamptz,
+	verified_rows bigint,
+	ready_at timestamptz,
 	blocked_tries integer NOT NULL DEFAULT 0,
 	starts integer NOT NULL DEFAULT 0,
 	retry_at timestamptz,
@@ -145,7 +159,25 @@ CREATE TABLE pgxc.event (
 ALTER SEQUENCE pgxc.event_id_seq OWNED BY pgxc.event.id;
 CREATE INDEX event_migration ON pgxc.event (migration_id, id);
 
+/*
+ * What stands on an old column and is built anew on the new one: under
+ * new_name until contract gives it the old name.  definition is the server's
+ * own text of the old object, with the new column's name in it.
+ */
+CREATE TABLE pgxc.piece (
+	migration_id bigint NOT NULL REFERENCES pgxc.migration ON DELETE CASCADE,
+	no integer NOT NULL,
+	kind text NOT NULL CHECK (kind IN ('index', 'unique', 'primary key', 'not null', 'check', 'foreign key', 'referencing', 'statistics')),
+	relation regclass NOT NULL,
+	old_name text NOT NULL,
+	new_name text NOT NULL,
+	definition text NOT NULL,
+	built boolean NOT NULL DEFAULT false,
+	PRIMARY KEY (migration_id, no)
+);
+
 SELECT pg_extension_config_dump('pgxc.migration', '');
+SELECT pg_extension_config_dump('pgxc.piece', '');
 SELECT pg_extension_config_dump('pgxc.migration_id_seq', '');
 SELECT pg_extension_config_dump('pgxc.event', '');
 SELECT pg_extension_config_dump('pgxc.event_id_seq', '');
@@ -159,6 +191,12 @@ CREATE FUNCTION pgxc.differs(anyelement, anyelement) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'pgxc_differs';
 COMMENT ON FUNCTION pgxc.differs(anyelement, anyelement) IS
 	'true if the two values are stored differently; defined for every type, also for those without an equality operator';
+
+CREATE FUNCTION pgxc.lost(old anyelement, back anyelement) RETURNS boolean
+	LANGUAGE c STABLE PARALLEL SAFE COST 10
+	AS 'MODULE_PATHNAME', 'pgxc_lost';
+COMMENT ON FUNCTION pgxc.lost(anyelement, anyelement) IS
+	'raises an error (22000) if a column''s value does not come back from its new shape as it was, otherwise false';
 
 CREATE FUNCTION pgxc.in_pass(row_ctid tid, passes integer, first_pass integer, last_pass integer, skip tid[]) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE COST 1
@@ -200,6 +238,102 @@ throttle_function: name of a function () returning (level integer, reason text);
 dry_run: changes nothing, returns NULL, and says as NOTICEs what would happen.
 Errors: 42501 not the owner, 42601 not a list of assignments, 42703 unknown column, 42804 type mismatch, 42809 not a table, 0A000 cannot be backfilled, 22023 argument out of range, 25006 on a standby, 42710 name taken, 55006 another open migration assigns the column.';
 
+CREATE FUNCTION pgxc.start_rename(
+	relation regclass,
+	old_column name,
+	new_column name,
+	name text DEFAULT NULL,
+	target_chunk_ms integer DEFAULT NULL,
+	max_duty double precision DEFAULT NULL,
+	parallel_workers integer DEFAULT 1,
+	max_rows_per_second integer DEFAULT NULL,
+	max_wal_rate integer DEFAULT NULL,
+	passes integer DEFAULT NULL,
+	max_row_errors bigint DEFAULT 0,
+	throttle_function text DEFAULT NULL,
+	fire_triggers boolean DEFAULT false,
+	dry_run boolean DEFAULT false)
+	RETURNS bigint
+	LANGUAGE c VOLATILE
+	AS 'MODULE_PATHNAME', 'pgxc_start_rename';
+COMMENT ON FUNCTION pgxc.start_rename(regclass, name, name, text, integer, double precision, integer, integer, integer, integer, bigint, text, boolean, boolean) IS
+'adds new_column beside old_column, keeps both equal for every writer, and fills it in the background; returns the migration''s id. pgxc.contract() drops the old column.
+relation: an ordinary or partitioned table that the caller owns. old_column, new_column: their names.
+name: idempotency key. The same name with the same definition is a no-op with a NOTICE; with another definition an error (42710).
+target_chunk_ms ... throttle_function: as for pgxc.start_backfill().
+fire_triggers: the backfill''s own writes fire the table''s triggers, too (its other writers always do).
+dry_run: changes nothing, returns NULL, and says as NOTICEs what would happen.
+Errors: 42501 not the owner, 42703 no such column, 42701 the new column exists, 42710 name taken, 55006 another open migration uses the column, 55P03 the lock could not be had, 0A000 something cannot be carried over (by name), 22023 argument out of range, 25006 on a standby.';
+
+CREATE FUNCTION pgxc.start_type_change(
+	relation regclass,
+	column_name name,
+	new_type text,
+	up text DEFAULT NULL,
+	down text DEFAULT NULL,
+	name text DEFAULT NULL,
+	target_chunk_ms integer DEFAULT NULL,
+	max_duty double precision DEFAULT NULL,
+	parallel_workers integer DEFAULT 1,
+	max_rows_per_second integer DEFAULT NULL,
+	max_wal_rate integer DEFAULT NULL,
+	passes integer DEFAULT NULL,
+	max_row_errors bigint DEFAULT 0,
+	throttle_function text DEFAULT NULL,
+	fire_triggers boolean DEFAULT false,
+	dry_run boolean DEFAULT false)
+	RETURNS bigint
+	LANGUAGE c VOLATILE
+	AS 'MODULE_PATHNAME', 'pgxc_start_type_change';
+COMMENT ON FUNCTION pgxc.start_type_change(regclass, name, text, text, text, text, integer, double precision, integer, integer, integer, integer, bigint, text, boolean, boolean) IS
+'adds a shadow column of the new type, keeps it equal for every writer, and fills it in the background; returns the migration''s id. pgxc.contract() gives it the column''s name and drops the old one.
+relation: an ordinary or partitioned table that the caller owns. column_name: the column. new_type: a type as in CREATE TABLE.
+up: expression that makes the new value from the column; default: the cast of an assignment. down: the way back, over the same column name; default: the cast back where up has its default and there is one.
+With a way back, a row whose value would be lost is found before contract. name: idempotency key.
+target_chunk_ms ... throttle_function: as for pgxc.start_backfill().
+fire_triggers: the backfill''s own writes fire the table''s triggers, too (its other writers always do).
+dry_run: changes nothing, returns NULL, and says as NOTICEs what would happen.
+Errors: 42501 not the owner, 42703 no such column, 42701 the new column exists, 42710 name taken, 55006 another open migration uses the column, 55P03 the lock could not be had, 0A000 something cannot be carried over (by name), 22023 argument out of range, 25006 on a standby, 42846 no cast and no up, 42804 up has another type, 42601 and 42703 in an expression.';
+
+CREATE FUNCTION pgxc.start_transform(
+	relation regclass,
+	new_column name,
+	new_type text,
+	up text,
+	down text DEFAULT NULL,
+	name text DEFAULT NULL,
+	target_chunk_ms integer DEFAULT NULL,
+	max_duty double precision DEFAULT NULL,
+	parallel_workers integer DEFAULT 1,
+	max_rows_per_second integer DEFAULT NULL,
+	max_wal_rate integer DEFAULT NULL,
+	passes integer DEFAULT NULL,
+	max_row_errors bigint DEFAULT 0,
+	throttle_function text DEFAULT NULL,
+	keep_old boolean DEFAULT false,
+	fire_triggers boolean DEFAULT false,
+	dry_run boolean DEFAULT false)
+	RETURNS bigint
+	LANGUAGE c VOLATILE
+	AS 'MODULE_PATHNAME', 'pgxc_start_transform';
+COMMENT ON FUNCTION pgxc.start_transform(regclass, name, text, text, text, text, integer, double precision, integer, integer, integer, integer, bigint, text, boolean, boolean, boolean) IS
+'adds new_column, computed from other columns by up, keeps it so for every writer, and fills it in the background; returns the migration''s id. pgxc.contract() drops the columns that up uses.
+relation: an ordinary or partitioned table that the caller owns. new_column, new_type: name and type. up: expression over the table''s columns.
+down: the way back: an expression over new_column if up uses one column, otherwise ''column = expression, ...'' for each; default: none, and new_column cannot be written before contract. name: idempotency key.
+keep_old: contract keeps the columns that up uses, and only stops keeping new_column equal.
+target_chunk_ms ... throttle_function: as for pgxc.start_backfill().
+fire_triggers: the backfill''s own writes fire the table''s triggers, too (its other writers always do).
+dry_run: changes nothing, returns NULL, and says as NOTICEs what would happen.
+Errors: 42501 not the owner, 42703 no such column, 42701 the new column exists, 42710 name taken, 55006 another open migration uses the column, 55P03 the lock could not be had, 0A000 something cannot be carried over (by name), 22023 argument out of range, 25006 on a standby, 42804 up has another type, 42601 and 42703 in an expression.';
+
+CREATE FUNCTION pgxc.dual_write() RETURNS trigger
+	LANGUAGE c
+	AS 'MODULE_PATHNAME', 'pgxc_dual_write';
+COMMENT ON FUNCTION pgxc.dual_write() IS
+'trigger function that keeps the old and the new column of a migration equal; pgxc creates its triggers itself.
+Arguments, all text: migration id, its name, new column, preferred side (old or new), up (= for a copy or cast), recorded settings as text[], then for each old column its name and down (= for a copy or cast, ! for none).
+Errors: 39P01 not called as pgxc does, 42703 a column is gone, 55000 the new column was written and there is no down.';
+
 /* verbs; each takes the id or the name */
 CREATE FUNCTION pgxc.pause(id bigint) RETURNS text
 	LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'pgxc_pause';
@@ -227,13 +361,50 @@ COMMENT ON FUNCTION pgxc.resume(bigint) IS
 id: the migration''s id. Errors: 42704 no such migration, 42501 not the table''s owner, 55000 not paused.';
 COMMENT ON FUNCTION pgxc.resume(text) IS 'like pgxc.resume(bigint), by the migration''s name';
 COMMENT ON FUNCTION pgxc.retry(bigint) IS
-'lets a migration in state attention, failed or blocked go on at once, and tries the rows in pgxc.row_errors again. Returns the new state.
+'lets a migration in state attention, failed or blocked go on at once (in state ready: build and verify once more), and tries the rows in pgxc.row_errors again. Returns the new state.
 id: the migration''s id. Errors: 42704 no such migration, 42501 not the table''s owner, 55000 nothing to retry.';
 COMMENT ON FUNCTION pgxc.retry(text) IS 'like pgxc.retry(bigint), by the migration''s name';
 COMMENT ON FUNCTION pgxc.cancel(bigint) IS
-'ends a migration for good. Rows that a backfill has updated stay updated. Returns the new state.
+'ends a migration for good. Rows that a backfill has updated stay updated; the new shape of another kind is removed, as by pgxc.rollback(). Returns the new state.
 id: the migration''s id. Errors: 42704 no such migration, 42501 not the table''s owner, 55000 already finished.';
 COMMENT ON FUNCTION pgxc.cancel(text) IS 'like pgxc.cancel(bigint), by the migration''s name';
+
+CREATE FUNCTION pgxc.contract(id bigint, force boolean DEFAULT false, recreate_views boolean DEFAULT false) RETURNS text
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'pgxc_contract';
+CREATE FUNCTION pgxc.contract(name text, force boolean DEFAULT false, recreate_views boolean DEFAULT false) RETURNS text
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'pgxc_contract';
+COMMENT ON FUNCTION pgxc.contract(bigint, boolean, boolean) IS
+'removes the old shape of a migration that is ready, and gives the new one its place: names, constraints, default, sequence, rights. Returns the new state.
+id: the migration''s id. force: in spite of open items of pgxc.checklist(), which are written to pgxc.events. recreate_views: views over the old column are dropped and created again for the new one.
+Errors: 42704 no such migration, 42501 not the table''s owner, 55000 not ready or an open item, 55P03 a lock could not be had, 2BP01 something still depends on the old column.';
+COMMENT ON FUNCTION pgxc.contract(text, boolean, boolean) IS 'like pgxc.contract(bigint, boolean, boolean), by the migration''s name';
+
+CREATE FUNCTION pgxc.rollback(id bigint) RETURNS text
+	LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'pgxc_rollback';
+CREATE FUNCTION pgxc.rollback(name text) RETURNS text
+	LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'pgxc_rollback';
+COMMENT ON FUNCTION pgxc.rollback(bigint) IS
+'removes the new shape of a migration at any time before contract; the table is as before. Returns the new state.
+id: the migration''s id. Errors: 42704 no such migration, 42501 not the table''s owner, 55000 a backfill, or finished, 55P03 a lock could not be had, 2BP01 something depends on the new column.';
+COMMENT ON FUNCTION pgxc.rollback(text) IS 'like pgxc.rollback(bigint), by the migration''s name';
+
+CREATE FUNCTION pgxc.prefer(id bigint, side text) RETURNS void
+	LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'pgxc_prefer';
+CREATE FUNCTION pgxc.prefer(name text, side text) RETURNS void
+	LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'pgxc_prefer';
+COMMENT ON FUNCTION pgxc.prefer(bigint, text) IS
+'tells which column wins when one statement writes both to different values.
+id: the migration''s id. side: ''old'' (as after start) or ''new''. Errors: 42704 no such migration, 42501 not the table''s owner, 22023 another side, 55000 finished, or the old column cannot follow, 55P03 a lock could not be had.';
+COMMENT ON FUNCTION pgxc.prefer(text, text) IS 'like pgxc.prefer(bigint, text), by the migration''s name';
+
+CREATE FUNCTION pgxc.checklist(id bigint, OUT item text, OUT ok boolean, OUT evidence text, OUT advice text) RETURNS SETOF record
+	LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'pgxc_checklist';
+CREATE FUNCTION pgxc.checklist(name text, OUT item text, OUT ok boolean, OUT evidence text, OUT advice text) RETURNS SETOF record
+	LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'pgxc_checklist';
+COMMENT ON FUNCTION pgxc.checklist(bigint) IS
+'one row for each condition of pgxc.contract(): item, whether it is met, the evidence, and what to do where it is not.
+id: the migration''s id. Errors: 42704 no such migration, 42501 not the table''s owner, 55000 nothing to contract.';
+COMMENT ON FUNCTION pgxc.checklist(text) IS 'like pgxc.checklist(bigint), by the migration''s name';
 
 CREATE FUNCTION pgxc.alter_migration(
 	id bigint,
@@ -376,8 +547,10 @@ SELECT m.id, m.name, m.kind,
 			ELSE m.last_error_code END AS last_error,
 	   CASE WHEN m.phase = 'done' THEN
 				CASE WHEN p.row_errors > 0 THEN format('done, except for %s rows listed in pgxc.row_errors', p.row_errors)
-					 ELSE 'nothing: done and verified' END
+					 ELSE CASE WHEN m.kind = 'backfill' THEN 'nothing: done and verified' ELSE 'nothing: contracted' END END
 			WHEN m.phase = 'cancelled' THEN 'nothing: cancelled'
+			WHEN m.phase = 'rolled_back' THEN 'nothing: rolled back'
+			WHEN e.state = 'ready' THEN format('roll the application over, SELECT * FROM pgxc.checklist(%s), then SELECT pgxc.contract(%s)', m.id, m.id)
 			WHEN e.state = 'queued' THEN
 				CASE WHEN s.preloaded THEN 'wait: a worker will start it' ELSE format('CALL pgxc.run(%s)', m.id) END
 			WHEN e.state = 'running' THEN

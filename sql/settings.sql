@@ -8,7 +8,7 @@ SELECT regexp_replace(name, '_(soft|hard)$', '') AS signal
   FROM pg_settings WHERE name ~ '^pgxc\..*_(soft|hard)$'
  GROUP BY 1 HAVING count(*) <> 2;
 
--- They are the server's: no session sets one, not even a superuser's.
+-- Most are the server's: no session sets one, not even a superuser's.
 SET pgxc.max_duty = 1; \echo :LAST_ERROR_SQLSTATE
 SET pgxc.target_chunk_ms = 10; \echo :LAST_ERROR_SQLSTATE
 SET pgxc.max_workers = 10; \echo :LAST_ERROR_SQLSTATE

@@ -11,9 +11,12 @@
 #include "backfill/launcher.h"
 #include "backfill/leaf_tables.h"
 #include "core/compat.h"
+#include "core/own_statement.h"
 #include "core/settings.h"
 #include "core/shared_state.h"
 #include "core/wakeup.h"
+#include "dual_write/config_cache.h"
+#include "migration/build.h"
 
 PGXC_MODULE_MAGIC;
 
@@ -25,8 +28,11 @@ _PG_init(void)
 	pgxc_settings_init();
 	pgxc_shared_state_init();
 	pgxc_wakeup_init();
+	pgxc_own_statement_init();
 	pgxc_leaf_tables_init();
 	pgxc_chunk_statement_init();
+	pgxc_dual_write_init();
+	pgxc_build_init();
 	pgxc_database_hold_init();
 	pgxc_launcher_init();
 }

@@ -11,17 +11,10 @@
 
 #include "access/sysattr.h"
 #include "catalog/pg_type.h"
-#include "mb/pg_wchar.h"
 #include "nodes/makefuncs.h"
-#include "nodes/nodeFuncs.h"
-#include "optimizer/clauses.h"
-#include "optimizer/optimizer.h"
 #include "parser/analyze.h"
-#include "parser/parser.h"
-#include "parser/scansup.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -29,74 +22,11 @@
 
 #include "backfill/assignments.h"
 #include "core/compat.h"
+#include "core/given_text.h"
 #include "core/sql_runner.h"
 
-/* The text that is being analysed: what we put before it, and what it is. */
-typedef struct GivenText
-{
-	const char *prefix;
-	const char *text;
-	const char *argument; /* the name of the caller's argument */
-	char *sql;
-} GivenText;
-
-/*
- * Turn a position in our statement into one in the caller's argument.
- */
 static void
-transpose_error_position(void *arg)
-{
-	GivenText *given = (GivenText *) arg;
-	int position = geterrposition();
-
-	if (position > 0)
-	{
-		position -= pg_mbstrlen(given->prefix);
-		errposition(0);
-		if (position > 0)
-		{
-			internalerrposition(position);
-			internalerrquery(given->text);
-		}
-	}
-	errcontext("argument %s", given->argument);
-}
-
-/* Report a position (a byte offset) in the statement that is analysed. */
-static int
-given_errposition(const GivenText *given, int location)
-{
-	if (location < 0)
-		return 0;
-	return errposition(pg_mbstrlen_with_len(given->sql, location) + 1);
-}
-
-static RawStmt *
-parse_given(GivenText *given)
-{
-	List *statements;
-
-	/* A comment at the end must not swallow anything: end the line. */
-	given->sql = psprintf("%s%s\n", given->prefix, given->text);
-	statements = raw_parser(given->sql, RAW_PARSE_DEFAULT);
-
-	if (list_length(statements) != 1)
-	{
-		int location = lsecond_node(RawStmt, statements)->stmt_location;
-
-		/* Before 18 the white space in front of it counts. */
-		while (scanner_isspace(given->sql[location]))
-			location++;
-		ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR),
-						errmsg("%s must not contain several statements",
-							   given->argument),
-						given_errposition(given, location)));
-	}
-	return linitial_node(RawStmt, statements);
-}
-
-static void
-refuse_clause(const GivenText *given, bool present, const char *clause)
+refuse_clause(const PgxcGivenText *given, bool present, const char *clause)
 {
 	if (present)
 		ereport(ERROR,
@@ -106,104 +36,6 @@ refuse_clause(const GivenText *given, bool present, const char *clause)
 				 strcmp(clause, "WHERE") == 0
 					 ? errhint("Pass the condition as the argument predicate.")
 					 : 0));
-}
-
-typedef struct ForbiddenContext
-{
-	List *family; /* the table, its ancestors and descendants */
-	bool same_table;
-	bool changes_with_time;
-	bool multi_assignment;
-} ForbiddenContext;
-
-static bool
-forbidden_walker(Node *node, void *arg)
-{
-	ForbiddenContext *context = (ForbiddenContext *) arg;
-
-	if (node == NULL)
-		return false;
-	if (IsA(node, Query))
-	{
-		ListCell *lc;
-
-		foreach (lc, ((Query *) node)->rtable)
-		{
-			RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
-
-			if (rte->rtekind == RTE_RELATION &&
-				list_member_oid(context->family, rte->relid))
-				context->same_table = true;
-		}
-		return query_tree_walker((Query *) node, forbidden_walker, context, 0);
-	}
-	if (IsA(node, SQLValueFunction))
-	{
-		switch (((SQLValueFunction *) node)->op)
-		{
-			case SVFOP_CURRENT_DATE:
-			case SVFOP_CURRENT_TIME:
-			case SVFOP_CURRENT_TIME_N:
-			case SVFOP_CURRENT_TIMESTAMP:
-			case SVFOP_CURRENT_TIMESTAMP_N:
-			case SVFOP_LOCALTIME:
-			case SVFOP_LOCALTIME_N:
-			case SVFOP_LOCALTIMESTAMP:
-			case SVFOP_LOCALTIMESTAMP_N:
-				context->changes_with_time = true;
-				break;
-			default:
-				break;
-		}
-	}
-	if (IsA(node, FuncExpr))
-	{
-		Oid funcid = ((FuncExpr *) node)->funcid;
-
-		if (funcid == F_NOW || funcid == F_TRANSACTION_TIMESTAMP ||
-			funcid == F_STATEMENT_TIMESTAMP)
-			context->changes_with_time = true;
-	}
-	if (IsA(node, Param) && ((Param *) node)->paramkind == PARAM_MULTIEXPR)
-		context->multi_assignment = true;
-	return expression_tree_walker(node, forbidden_walker, context);
-}
-
-/*
- * Refuse what cannot be done chunk by chunk.  "what" names the expression.
- */
-static void
-check_expression(const GivenText *given, Node *expr, List *family,
-				 bool has_predicate, const char *what)
-{
-	ForbiddenContext context = { family, false, false, false };
-
-	(void) forbidden_walker(expr, &context);
-
-	if (context.multi_assignment)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot assign several columns from one subquery"),
-				 errhint("Write one assignment for each column.")));
-	if (context.same_table)
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("%s must not have a subquery on the same table", what),
-			 errdetail(
-				 "Other chunks change the table while the subquery reads it."),
-			 given_errposition(given, exprLocation(expr))));
-	if (has_predicate)
-		return;
-	if (contain_volatile_functions(expr) || context.changes_with_time)
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("%s gives another value each time it is evaluated", what),
-			 errdetail("pgxc cannot tell from it which rows are done."),
-			 errhint(
-				 "Pass a predicate that is false once a row is updated, such as '<column> IS NULL'."),
-			 given_errposition(given, exprLocation(expr))));
 }
 
 /*
@@ -244,9 +76,9 @@ default_expression(Relation rel, AttrNumber attnum)
 
 static void
 analyze_assignments(PgxcAssignments *result, Relation rel, List *family,
-					GivenText *given, bool has_predicate, List *context)
+					PgxcGivenText *given, bool has_predicate, List *context)
 {
-	RawStmt *raw = parse_given(given);
+	RawStmt *raw = pgxc_given_parse(given);
 	UpdateStmt *stmt = castNode(UpdateStmt, raw->stmt);
 	Query *query;
 	ListCell *lc;
@@ -263,7 +95,7 @@ analyze_assignments(PgxcAssignments *result, Relation rel, List *family,
 							errmsg("cannot assign a part of column \"%s\"",
 								   target->name),
 							errhint("Assign the whole column."),
-							given_errposition(given, target->location)));
+							pgxc_given_errposition(given, target->location)));
 	}
 
 	query = parse_analyze_fixedparams(raw, given->sql, NULL, 0, NULL);
@@ -288,7 +120,7 @@ analyze_assignments(PgxcAssignments *result, Relation rel, List *family,
 
 		if (IsA(expr, SetToDefault))
 			expr = default_expression(rel, tle->resno);
-		check_expression(given, expr, family, has_predicate,
+		pgxc_given_check(given, expr, family, has_predicate,
 						 psprintf("assignment to column \"%s\"", name));
 
 		pgxc_identity_push(&saved, GetUserId(), 0);
@@ -301,10 +133,10 @@ analyze_assignments(PgxcAssignments *result, Relation rel, List *family,
 }
 
 static void
-analyze_predicate(PgxcAssignments *result, List *family, GivenText *given,
+analyze_predicate(PgxcAssignments *result, List *family, PgxcGivenText *given,
 				  List *context)
 {
-	RawStmt *raw = parse_given(given);
+	RawStmt *raw = pgxc_given_parse(given);
 	SelectStmt *stmt = castNode(SelectStmt, raw->stmt);
 	Query *query;
 	PgxcIdentity saved;
@@ -317,7 +149,7 @@ analyze_predicate(PgxcAssignments *result, List *family, GivenText *given,
 							   given->argument)));
 
 	query = parse_analyze_fixedparams(raw, given->sql, NULL, 0, NULL);
-	check_expression(given, query->jointree->quals, family, false, "predicate");
+	pgxc_given_check(given, query->jointree->quals, family, false, "predicate");
 
 	pgxc_identity_push(&saved, GetUserId(), 0);
 	result->predicate =
@@ -344,13 +176,9 @@ pgxc_assignments_analyze(Relation rel, List *family, const char *assignments,
 												 RelationGetNamespace(rel)),
 											 RelationGetRelationName(rel));
 	List *context = deparse_context_for("t", RelationGetRelid(rel));
-	ErrorContextCallback callback;
-	GivenText given = { 0 };
+	PgxcGivenText given = { 0 };
 
-	callback.callback = transpose_error_position;
-	callback.arg = &given;
-	callback.previous = error_context_stack;
-	error_context_stack = &callback;
+	pgxc_given_begin(&given);
 
 	given.prefix = psprintf("UPDATE ONLY %s SET ", table);
 	given.text = assignments;
@@ -366,6 +194,6 @@ pgxc_assignments_analyze(Relation rel, List *family, const char *assignments,
 		analyze_predicate(result, family, &given, context);
 	}
 
-	error_context_stack = callback.previous;
+	pgxc_given_end(&given);
 	return result;
 }

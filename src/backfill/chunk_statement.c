@@ -11,6 +11,7 @@
 
 #include "access/htup_details.h"
 #include "access/sysattr.h"
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_operator_d.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
@@ -20,6 +21,7 @@
 #include "nodes/params.h"
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
+#include "parser/parse_type.h"
 #include "tcop/dest.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -27,9 +29,12 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
 
 #include "backfill/chunk_statement.h"
 #include "core/compat.h"
+#include "core/own_statement.h"
 #include "core/sql_runner.h"
 
 #define NUM_PARAMS 6
@@ -195,6 +200,41 @@ set_list(const PgxcMigration *migration)
 }
 
 /*
+ * "Or would the old columns' values not come back out of the new one?"  Asked
+ * only where a row is done; the answer is an error, which is recorded for the
+ * row.  Empty where there is no way back, or the old value is copied.
+ */
+static char *
+lost_condition(const PgxcMigration *migration, Relation leaf)
+{
+	StringInfoData buf;
+	ListCell *column;
+	ListCell *down;
+
+	initStringInfo(&buf);
+	if (!migration->dual_write || strcmp(migration->kind, "rename") == 0)
+		return buf.data;
+	forboth (column, migration->old_columns, down, migration->downs)
+	{
+		char *name = (char *) lfirst(column);
+		char *back = (char *) lfirst(down);
+		AttrNumber attnum = get_attnum(RelationGetRelid(leaf), name);
+		Form_pg_attribute att;
+
+		if (strcmp(back, "!") == 0 || attnum == InvalidAttrNumber)
+			continue;
+		if (strcmp(back, "=") == 0)
+			back = psprintf("t.%s", quote_identifier(migration->new_column));
+		att = TupleDescAttr(RelationGetDescr(leaf), attnum - 1);
+		appendStringInfo(&buf, " OR pgxc.lost(t.%s, (%s)::%s)",
+						 quote_identifier(name), back,
+						 format_type_with_typemod(att->atttypid,
+												  att->atttypmod));
+	}
+	return buf.data;
+}
+
+/*
  * The row lock that the update will take: one that lets foreign key checks
  * pass, unless a column is assigned that a foreign key could refer to.
  */
@@ -255,10 +295,10 @@ statement_text(const PgxcMigration *migration, Relation leaf,
 			return psprintf(
 				"SELECT count(*), count(*) FILTER (WHERE q.todo),"
 				" min(q.at) FILTER (WHERE q.todo), max(q.at) FILTER (WHERE q.todo)"
-				" FROM (SELECT t.ctid AS at, (%s) AS todo FROM ONLY %s AS t"
+				" FROM (SELECT t.ctid AS at, (%s)%s AS todo FROM ONLY %s AS t"
 				" WHERE t.ctid >= $1 AND t.ctid < $2"
 				" AND pgxc.in_pass(t.ctid, $3, $4, $5, $6) OFFSET 0) q",
-				todo, table);
+				todo, lost_condition(migration, leaf), table);
 		default:
 			elog(ERROR, "unknown kind of chunk %d", kind); /* cannot happen */
 	}
@@ -392,6 +432,81 @@ make_triggers_immediate(void)
 	AfterTriggerSetState(makeNode(ConstraintsSetStmt));
 }
 
+/* Is this a foreign key on the column, or one that references it? */
+static bool
+foreign_key_has(Oid constraint, AttrNumber attnum, bool referenced)
+{
+	HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
+	AttrNumber conkey[INDEX_MAX_KEYS];
+	AttrNumber confkey[INDEX_MAX_KEYS];
+	bool found = false;
+	int n;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	DeconstructFkConstraintRow(tuple, &n, conkey, confkey, NULL, NULL, NULL,
+							   NULL, NULL);
+	for (int i = 0; i < n; i++)
+		found |= (referenced ? confkey[i] : conkey[i]) == attnum;
+	ReleaseSysCache(tuple);
+	return found;
+}
+
+/*
+ * Does a foreign key hold for the new column by now?  Its triggers are users'
+ * triggers to the server, but must fire.
+ */
+static bool
+new_column_has_foreign_key(const PgxcMigration *migration, Relation leaf)
+{
+	AttrNumber attnum =
+		get_attnum(RelationGetRelid(leaf), migration->new_column);
+
+	for (int i = 0; leaf->trigdesc && i < leaf->trigdesc->numtriggers; i++)
+	{
+		Trigger *trigger = &leaf->trigdesc->triggers[i];
+		int type = RI_FKey_trigger_type(trigger->tgfoid);
+
+		if (type != RI_TRIGGER_NONE && OidIsValid(trigger->tgconstraint) &&
+			foreign_key_has(trigger->tgconstraint, attnum,
+							type == RI_TRIGGER_PK))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The table's own triggers fire for a backfill, which changes the column that
+ * the application knows.  When a second column is filled, nothing changes for
+ * the application, and they do not, unless asked for.
+ *
+ * A change of this setting voids all plans.  So a worker has the right one
+ * already: see pgxc_chunk_role().
+ */
+static void
+set_replication_role(const PgxcMigration *migration, Relation leaf)
+{
+	const char *role = pgxc_chunk_role(migration);
+
+	if (strcmp(role, "replica") == 0 &&
+		new_column_has_foreign_key(migration, leaf))
+		role = "origin";
+	if (strcmp(role,
+			   GetConfigOption("session_replication_role", false, false)) != 0)
+		pgxc_set_saved("session_replication_role", role);
+}
+
+/*
+ * The session_replication_role in which the chunks of a migration run, but for
+ * those that foreign keys must see.
+ */
+const char *
+pgxc_chunk_role(const PgxcMigration *migration)
+{
+	return migration->dual_write && !migration->fire_triggers ? "replica"
+															  : "origin";
+}
+
 /*
  * Become the table's owner, in the settings of the migration.
  */
@@ -413,7 +528,7 @@ become_owner(const PgxcMigration *migration, Relation leaf, PgxcIdentity *saved)
 		pgxc_set_saved(name, equals + 1);
 	}
 	pgxc_set_saved("row_security", "off");
-	pgxc_set_saved("session_replication_role", "origin");
+	set_replication_role(migration, leaf);
 	pgxc_set_saved("jit", "off");
 	pgxc_set_saved("enable_tidscan", "on");
 	pgxc_set_saved("plan_cache_mode", "force_generic_plan");
@@ -463,6 +578,8 @@ pgxc_chunk_execute(const PgxcMigration *migration, Relation leaf,
 					 cache.relid != RelationGetRelid(leaf) ||
 					 cache.plans[kind] == NULL;
 
+		if (migration->dual_write)
+			pgxc_own_chunk_begin(migration->id);
 		plan = chunk_plan(migration, leaf, kind);
 		(void) SPI_execute_plan_extended(plan, &options);
 		if (fresh && !planning_found_path)
@@ -477,6 +594,7 @@ pgxc_chunk_execute(const PgxcMigration *migration, Relation leaf,
 	PG_FINALLY();
 	{
 		planning_relid = InvalidOid;
+		pgxc_own_chunk_end();
 	}
 	PG_END_TRY();
 
@@ -555,6 +673,7 @@ pgxc_row_key(Relation leaf, uint64 position)
 }
 
 PG_FUNCTION_INFO_V1(pgxc_differs);
+PG_FUNCTION_INFO_V1(pgxc_lost);
 PG_FUNCTION_INFO_V1(pgxc_in_pass);
 
 /*
@@ -590,6 +709,50 @@ pgxc_differs(PG_FUNCTION_ARGS)
 	}
 	PG_RETURN_BOOL(!datum_image_eq(PG_GETARG_DATUM(0), PG_GETARG_DATUM(1),
 								   type->typbyval, type->typlen));
+}
+
+/*
+ * Are the two values equal to their type's own "="?  Not asked of strings,
+ * whose "=" may ignore case or accents.
+ */
+static bool
+equal_to_their_type(FunctionCallInfo fcinfo)
+{
+	Oid typid = get_fn_expr_argtype(fcinfo->flinfo, 0);
+	TypeCacheEntry *entry = lookup_type_cache(typid, TYPECACHE_EQ_OPR_FINFO);
+	char category;
+	bool preferred;
+
+	get_type_category_preferred(getBaseType(typid), &category, &preferred);
+	if (!OidIsValid(entry->eq_opr) || category == TYPCATEGORY_STRING)
+		return false;
+	return DatumGetBool(
+		FunctionCall2Coll(&entry->eq_opr_finfo, PG_GET_COLLATION(),
+						  PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)));
+}
+
+/*
+ * lost(old anyelement, back anyelement) returns boolean
+ *
+ * Throws 22000 if a value does not come back from the new column as it was,
+ * and returns false otherwise.  The error's text holds no value: whoever
+ * monitors may read it.
+ */
+Datum
+pgxc_lost(PG_FUNCTION_ARGS)
+{
+	if (!DatumGetBool(pgxc_differs(fcinfo)) ||
+		(!PG_ARGISNULL(0) && !PG_ARGISNULL(1) && equal_to_their_type(fcinfo)))
+		PG_RETURN_BOOL(false);
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_DATA_EXCEPTION),
+		 errmsg("value would be lost on the way back"),
+		 errdetail(
+			 "What the old column would get from the new one is not what it holds."),
+		 errhint(
+			 "Mend the row, or start the migration with expressions that keep the value.")));
+	PG_RETURN_BOOL(true);
 }
 
 /*

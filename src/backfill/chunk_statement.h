@@ -57,6 +57,7 @@ typedef struct PgxcChunkOutcome
 
 extern void pgxc_chunk_statement_init(void);
 extern void pgxc_chunk_statement_forget(void);
+extern const char *pgxc_chunk_role(const PgxcMigration *migration);
 extern void pgxc_chunk_execute(const PgxcMigration *migration, Relation leaf,
 							   PgxcChunkKind kind, const PgxcChunkArgs *args,
 							   PgxcChunkOutcome *outcome);

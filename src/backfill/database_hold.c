@@ -74,6 +74,7 @@ request_stop(Oid database)
 		if (slot->in_use && slot->background && slot->database == database)
 		{
 			slot->stop_requested = true;
+			pgxc_slot_interrupt_build(slot);
 			SetLatch(&slot->proc->procLatch);
 			left++;
 		}

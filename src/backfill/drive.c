@@ -26,6 +26,7 @@
 #include "backfill/drive.h"
 #include "backfill/drive_error.h"
 #include "backfill/drive_pace.h"
+#include "backfill/drive_statement.h"
 #include "backfill/leaf_tables.h"
 #include "backfill/row_errors.h"
 #include "core/compat.h"
@@ -36,6 +37,8 @@
 
 /* So long may a statement of a chunk wait for any lock, a row's included. */
 #define CHUNK_LOCK_TIMEOUT "20ms"
+
+PgxcStage pgxc_build_stage = NULL;
 
 /*
  * Prepare to drive a migration in this process.  The drive itself should be
@@ -67,6 +70,9 @@ void
 pgxc_drive_end(PgxcDrive *drive)
 {
 	pgxc_signals_end(&drive->signals);
+	if (!drive->foreground)
+		SetConfigOption("session_replication_role", "origin", PGC_SUSET,
+						PGC_S_SESSION);
 	pgxc_chunk_statement_forget();
 	MemoryContextDelete(drive->step_context);
 }
@@ -144,6 +150,8 @@ introduce(PgxcDrive *drive, const PgxcMigration *migration)
 		snprintf(appname, sizeof(appname), "pgxc %.58s", migration->name);
 		SetConfigOption("application_name", appname, PGC_USERSET,
 						PGC_S_SESSION);
+		SetConfigOption("session_replication_role", pgxc_chunk_role(migration),
+						PGC_SUSET, PGC_S_SESSION);
 	}
 }
 
@@ -221,8 +229,9 @@ do_step(PgxcDrive *drive, PgxcMigration **migration_out)
 		if (step == PGXC_STEP_DONE)
 			step = pgxc_chunk_step(drive, migration);
 	}
-	if (step == PGXC_STEP_CHUNK)
+	if (step == PGXC_STEP_CHUNK || drive->statement_succeeded)
 		forget_failures(migration);
+	drive->statement_succeeded = false;
 	return step;
 }
 
@@ -258,6 +267,28 @@ step_committed(PgxcDrive *drive, const PgxcMigration *migration, PgxcStep step,
 }
 
 /*
+ * From the end of this step on, which lets go of the control lock, whoever
+ * changes the migration's state has to find out that we run a long statement.
+ */
+static void
+announce_statement(PgxcDrive *drive)
+{
+	drive->live.activity = PGXC_ACTIVITY_BUILDING;
+	if (drive->slot)
+		pgxc_slot_publish(drive->slot, &drive->live);
+}
+
+/* The step failed after all. */
+static void
+withdraw_statement(PgxcDrive *drive)
+{
+	pgxc_drive_statement_forget(drive);
+	drive->live.activity = PGXC_ACTIVITY_INITIALIZING;
+	if (drive->slot)
+		pgxc_slot_publish(drive->slot, &drive->live);
+}
+
+/*
  * One transaction.  Never throws, but for a termination of the process.
  *
  * Chunks commit without waiting for the disk, bookkeeping (a stripe that is
@@ -277,6 +308,8 @@ run_step(PgxcDrive *drive, PgxcMigration **migration)
 	drive->sizer = NULL;
 	drive->busy_ms = 0;
 	drive->wait_ms = 0;
+	drive->wait_for[0] = '\0';
+	pgxc_drive_statement_forget(drive);
 	*migration = NULL;
 
 	PG_TRY();
@@ -287,8 +320,10 @@ run_step(PgxcDrive *drive, PgxcMigration **migration)
 		step = do_step(drive, migration);
 		if (step == PGXC_STEP_CHUNK)
 			pgxc_set_local("synchronous_commit", "off");
-		else if (step == PGXC_STEP_AGAIN)
+		else if (step == PGXC_STEP_AGAIN || step == PGXC_STEP_STATEMENT)
 			pgxc_set_local("synchronous_commit", "local");
+		if (step == PGXC_STEP_STATEMENT)
+			announce_statement(drive);
 		xid = GetTopTransactionIdIfAny();
 		if (pgxc_signals_lock_waiters(&drive->signals) > 0)
 		{
@@ -305,6 +340,8 @@ run_step(PgxcDrive *drive, PgxcMigration **migration)
 
 		pgxc_tx_abort(drive->foreground);
 		MemoryContextSwitchTo(drive->step_context);
+		if (drive->live.activity == PGXC_ACTIVITY_BUILDING)
+			withdraw_statement(drive);
 		step = pgxc_drive_error(drive, *migration, error);
 	}
 	PG_END_TRY();
@@ -413,6 +450,8 @@ pgxc_drive_run(PgxcDrive *drive)
 
 		pgxc_drive_report(drive);
 		step = run_step(drive, &migration);
+		if (step == PGXC_STEP_STATEMENT)
+			step = pgxc_drive_statement(drive, migration);
 		switch (step)
 		{
 			case PGXC_STEP_CHUNK:

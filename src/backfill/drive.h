@@ -8,6 +8,7 @@
 
 #include "access/xlogdefs.h"
 #include "nodes/pg_list.h"
+#include "storage/lock.h"
 
 #include "backfill/chunk_statement.h"
 #include "backfill/pacing.h"
@@ -18,13 +19,14 @@
 /* What one step (one transaction) came to. */
 typedef enum PgxcStep
 {
-	PGXC_STEP_CHUNK,   /* worked on rows: pace it */
-	PGXC_STEP_AGAIN,   /* bookkeeping: go on at once */
-	PGXC_STEP_WAIT,    /* nothing to do for a moment */
-	PGXC_STEP_DONE,    /* verified; the migration is finished */
-	PGXC_STEP_STOPPED, /* somebody changed the state */
-	PGXC_STEP_BLOCKED, /* the environment; see retry_ms */
-	PGXC_STEP_GONE     /* the extension or the migration is gone */
+	PGXC_STEP_CHUNK,     /* worked on rows: pace it */
+	PGXC_STEP_AGAIN,     /* bookkeeping: go on at once */
+	PGXC_STEP_WAIT,      /* nothing to do for a moment */
+	PGXC_STEP_STATEMENT, /* run drive->statement, then go on */
+	PGXC_STEP_DONE,      /* verified; the migration is finished, or ready */
+	PGXC_STEP_STOPPED,   /* somebody changed the state */
+	PGXC_STEP_BLOCKED,   /* the environment; see retry_ms */
+	PGXC_STEP_GONE       /* the extension or the migration is gone */
 } PgxcStep;
 
 typedef enum PgxcWorkKind
@@ -71,7 +73,13 @@ typedef struct PgxcDrive
 	PgxcChunkResult result; /* of the last chunk, for its sizer */
 	double busy_ms;         /* of the last step, seeking included */
 	PgxcWork work;
-	int64 wait_ms; /* with STEP_WAIT and STEP_BLOCKED */
+	int64 wait_ms;                  /* with STEP_WAIT and STEP_BLOCKED */
+	char wait_for[PGXC_REASON_LEN]; /* with STEP_WAIT: whom; or empty */
+
+	/* a long statement between two steps; see drive_statement.h */
+	struct PgxcDriveStatement *statement;
+	bool statement_succeeded; /* since failures were forgotten last */
+	LOCKTAG builder_tag;
 
 	/* how to try again after an error */
 	bool pass_locked_by; /* the next chunk does not wait for rows */
@@ -102,6 +110,15 @@ typedef struct PgxcDrive
 	/* durability: no more than a chunk's worth of commits may be lost */
 	double unflushed_ms;
 } PgxcDrive;
+
+/*
+ * What a migration that writes two columns does between the update of all rows
+ * and the verification; set by the part that knows.  Called in a step; returns
+ * PGXC_STEP_DONE when nothing is left to do, and otherwise what run_step()
+ * understands.
+ */
+typedef PgxcStep (*PgxcStage)(PgxcDrive *drive, const PgxcMigration *migration);
+extern PgxcStage pgxc_build_stage;
 
 extern void pgxc_drive_init(PgxcDrive *drive, int64 migration_id,
 							PgxcSlot *slot, bool foreground);

@@ -13,6 +13,7 @@
 #include "utils/timestamp.h"
 
 #include "backfill/drive_error.h"
+#include "backfill/drive_statement.h"
 #include "backfill/retry.h"
 #include "backfill/revisit.h"
 #include "backfill/row_errors.h"
@@ -32,6 +33,29 @@ static int64
 with_jitter(int64 ms)
 {
 	return ms + (int64) (ms * 0.25 * pg_prng_double(&pg_global_prng_state));
+}
+
+/* Let the others pass; the reason is what the views show meanwhile. */
+static PgxcStep
+come_back_later(PgxcDrive *drive, const char *reason)
+{
+	drive->wait_ms =
+		with_jitter(pgxc_backoff_ms(CONTENTION_FIRST_MS, drive->contention - 1,
+									CONTENTION_CAP_MS));
+	strlcpy(drive->wait_for, reason, PGXC_REASON_LEN);
+	return PGXC_STEP_WAIT;
+}
+
+/*
+ * For a step that did not get a lock and has thrown nothing: what to return,
+ * so that it is tried again after a while that grows with each time.
+ */
+PgxcStep
+pgxc_drive_yield(PgxcDrive *drive, const char *reason)
+{
+	drive->contention++;
+	drive->live.retries++;
+	return come_back_later(drive, reason);
 }
 
 /*
@@ -72,11 +96,7 @@ on_contention(PgxcDrive *drive, const PgxcError *error)
 		if (drive->contention > CONTENTION_PATIENCE)
 			drive->put_off = true;
 	}
-	drive->wait_ms =
-		with_jitter(pgxc_backoff_ms(CONTENTION_FIRST_MS, drive->contention - 1,
-									CONTENTION_CAP_MS));
-	strlcpy(drive->live.wait_reason, error->message, PGXC_REASON_LEN);
-	return PGXC_STEP_WAIT;
+	return come_back_later(drive, error->message);
 }
 
 static void
@@ -163,8 +183,8 @@ stop_with(PgxcDrive *drive, const PgxcError *error, PgxcState state,
 		  const char *reason)
 {
 	pgxc_tx_begin(drive->foreground);
-	pgxc_record_error(drive->migration_id, error, 0);
-	(void) pgxc_transition(drive->migration_id, state, NULL, reason);
+	if (pgxc_transition(drive->migration_id, state, NULL, reason))
+		pgxc_record_error(drive->migration_id, error, 0);
 	pgxc_tx_commit(drive->foreground);
 	return PGXC_STEP_STOPPED;
 }
@@ -192,6 +212,12 @@ decide(PgxcDrive *drive, const PgxcMigration *migration, const PgxcError *error)
 {
 	PgxcErrorClass error_class = pgxc_error_class(error->sqlerrcode);
 
+	/* The rows do not allow what was to be built on them. */
+	if (error_class == PGXC_ERROR_ROW && drive->statement != NULL)
+		return stop_with(drive, error, PGXC_STATE_ATTENTION,
+						 psprintf("cannot %s, see last_error",
+								  drive->statement->purpose));
+
 	/* Nobody's row can be at fault where no row was touched. */
 	if (error_class == PGXC_ERROR_ROW &&
 		(drive->work.kind == PGXC_WORK_OTHER || migration == NULL))
@@ -206,6 +232,9 @@ decide(PgxcDrive *drive, const PgxcMigration *migration, const PgxcError *error)
 		case PGXC_ERROR_ENVIRONMENT:
 			return on_environment(drive, migration, error);
 		case PGXC_ERROR_OPERATOR:
+			/* Or one of us, who has changed the state. */
+			if (pgxc_slot_take_interrupt(drive->slot))
+				return PGXC_STEP_AGAIN;
 			return stop_with(drive, error, PGXC_STATE_PAUSED,
 							 "its statement was cancelled by an administrator");
 		case PGXC_ERROR_DEFINITION:

@@ -8,6 +8,7 @@
 #include "backfill/drive.h"
 #include "core/error_capture.h"
 
+extern PgxcStep pgxc_drive_yield(PgxcDrive *drive, const char *reason);
 extern PgxcStep pgxc_drive_error(PgxcDrive *drive,
 								 const PgxcMigration *migration,
 								 PgxcError *error);

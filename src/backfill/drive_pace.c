@@ -51,7 +51,8 @@ pgxc_drive_report(PgxcDrive *drive)
 {
 	static const char *const activities[] = {
 		"initializing",   "updating rows",          "revisiting locked rows",
-		"verifying rows", "rechecking failed rows", "waiting"
+		"verifying rows", "rechecking failed rows", "building",
+		"waiting"
 	};
 
 	if (drive->slot)
@@ -310,6 +311,8 @@ pgxc_drive_pace(PgxcDrive *drive, const PgxcMigration *migration, PgxcStep step)
 	if (migration)
 	{
 		sample(drive, migration);
+		if (step == PGXC_STEP_WAIT && drive->wait_for[0] != '\0')
+			strlcpy(drive->live.wait_reason, drive->wait_for, PGXC_REASON_LEN);
 		/* Whoever complains is company, too: no large chunk may follow. */
 		drive->target_ms =
 			pgxc_chunk_target_ms(migration->target_chunk_ms,

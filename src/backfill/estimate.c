@@ -13,7 +13,6 @@
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
-#include "funcapi.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -22,7 +21,6 @@
 #include "backfill/estimate.h"
 #include "backfill/pacing.h"
 #include "core/compat.h"
-#include "core/migration_row.h"
 
 /* Rows a second that one worker at duty 1 may be expected to update. */
 #define ROWS_PER_SECOND 100000.0
@@ -115,9 +113,10 @@ add_leaf(Totals *totals, Relation leaf, List *columns)
 	add_triggers(totals, leaf, columns);
 }
 
-static List *
-add_step(List *steps, const char *action, const char *lock,
-		 const char *duration, char *detail)
+/* Append a step to a plan. */
+List *
+pgxc_plan_add(List *steps, const char *action, const char *lock,
+			  const char *duration, char *detail)
 {
 	PgxcPlanStep *step = palloc(sizeof(PgxcPlanStep));
 
@@ -192,57 +191,24 @@ pgxc_plan_backfill(Oid relid, List *columns, int passes, int parallel_workers,
 	seconds =
 		totals.rows / ROWS_PER_SECOND / Max(1, parallel_workers) / max_duty;
 
-	steps =
-		add_step(steps, "register the migration", "ROW EXCLUSIVE",
-				 "until the end of the transaction",
-				 psprintf("%d leaf tables, about %.0f rows, %s", totals.leaves,
-						  totals.rows,
-						  text_to_cstring(DatumGetTextPP(DirectFunctionCall1(
-							  pg_size_pretty, Int64GetDatum((int64) bytes))))));
-	steps = add_step(
+	steps = pgxc_plan_add(
+		steps, "register the migration", "ROW EXCLUSIVE",
+		"until the end of the transaction",
+		psprintf("%d leaf tables, about %.0f rows, %s", totals.leaves,
+				 totals.rows,
+				 text_to_cstring(DatumGetTextPP(DirectFunctionCall1(
+					 pg_size_pretty, Int64GetDatum((int64) bytes))))));
+	steps = pgxc_plan_add(
 		steps, "update rows", "ROW EXCLUSIVE, and row locks", "one chunk",
 		psprintf(
 			"%d striped passes%s; about %.0f MB of WAL and %.0f MB of growth at most; about %.0f s at duty %g",
 			k, totals.indexed ? " (an assigned column is indexed)" : "",
 			wal / 1048576, growth / 1048576, seconds, max_duty));
-	steps = add_step(steps, "side effects of the update", "none", "-",
-					 side_effects(&totals));
-	steps = add_step(steps, "verify every row", "ACCESS SHARE", "one chunk",
-					 psprintf("reads %.0f MB; about %.0f s", bytes / 1048576,
-							  seconds / 8));
+	steps = pgxc_plan_add(steps, "side effects of the update", "none", "-",
+						  side_effects(&totals));
+	steps =
+		pgxc_plan_add(steps, "verify every row", "ACCESS SHARE", "one chunk",
+					  psprintf("reads %.0f MB; about %.0f s", bytes / 1048576,
+							   seconds / 8));
 	return steps;
-}
-
-PG_FUNCTION_INFO_V1(pgxc_plan);
-
-/*
- * plan(migration) returns setof (step, action, lock, duration, detail)
- */
-Datum
-pgxc_plan(PG_FUNCTION_ARGS)
-{
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	PgxcMigration *migration = pgxc_migration_argument(fcinfo, 0);
-	ListCell *lc;
-	int n = 0;
-
-	pgxc_migration_check_owner(migration);
-	InitMaterializedSRF(fcinfo, 0);
-	foreach (lc,
-			 pgxc_plan_backfill(migration->relid, migration->columns,
-								migration->passes, migration->parallel_workers,
-								migration->max_duty))
-	{
-		PgxcPlanStep *step = (PgxcPlanStep *) lfirst(lc);
-		Datum values[5];
-		bool nulls[5] = { false };
-
-		values[0] = Int32GetDatum(++n);
-		values[1] = CStringGetTextDatum(step->action);
-		values[2] = CStringGetTextDatum(step->lock);
-		values[3] = CStringGetTextDatum(step->duration);
-		values[4] = CStringGetTextDatum(step->detail);
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
-	}
-	return (Datum) 0;
 }

@@ -15,6 +15,8 @@ typedef struct PgxcPlanStep
 	char *detail;
 } PgxcPlanStep;
 
+extern List *pgxc_plan_add(List *steps, const char *action, const char *lock,
+						   const char *duration, char *detail);
 extern List *pgxc_plan_backfill(Oid relid, List *columns, int passes,
 								int parallel_workers, double max_duty);
 

@@ -80,6 +80,32 @@ begin_run(int64 id)
 	pgxc_tx_commit(true);
 }
 
+/* Has it come as far as it comes by itself? */
+static bool
+is_at_its_end(const PgxcMigration *migration)
+{
+	return strcmp(migration->phase, "done") == 0 ||
+		   migration->state == PGXC_STATE_READY;
+}
+
+/*
+ * Throw 0A000 if an index build of this migration could not end the
+ * transaction: a procedure's own SPI connection does not survive that.
+ */
+static void
+require_top_level(const PgxcMigration *migration)
+{
+	if (!migration->dual_write || !SPI_inside_nonatomic_context())
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot run migration \"%s\" from inside another procedure",
+					migration->name),
+			 errdetail("It builds indexes concurrently."),
+			 errhint("CALL pgxc.run(%lld) as a statement of its own.",
+					 (long long) migration->id)));
+}
+
 static void
 report_end(int64 id)
 {
@@ -91,7 +117,7 @@ report_end(int64 id)
 	if (migration == NULL)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 						errmsg("the migration was removed concurrently")));
-	if (strcmp(migration->phase, "done") == 0)
+	if (is_at_its_end(migration))
 		return;
 	ereport(ERROR,
 			(errcode(migration->state == PGXC_STATE_PAUSED
@@ -113,7 +139,8 @@ pgxc_run(PG_FUNCTION_ARGS)
 	static bool registered = false;
 	PgxcMigration *migration;
 	PgxcDrive *drive;
-	MemoryContext old;
+	MemoryContext entry = CurrentMemoryContext;
+	MemoryContext context;
 	int64 id;
 
 	pgxc_require_nonatomic(fcinfo, "pgxc.run()");
@@ -123,8 +150,9 @@ pgxc_run(PG_FUNCTION_ARGS)
 	require_unattended(migration);
 	id = migration->id;
 
-	if (strcmp(migration->phase, "done") == 0)
+	if (is_at_its_end(migration))
 		PG_RETURN_VOID();
+	require_top_level(migration);
 
 	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed"); /* cannot happen */
@@ -136,17 +164,17 @@ pgxc_run(PG_FUNCTION_ARGS)
 		foreground_slot = pgxc_slot_attach(false);
 	}
 
+	/* Not in SPI's memory: an index build leaves and comes back. */
+	context = AllocSetContextCreate(PortalContext, "pgxc drive",
+									ALLOCSET_DEFAULT_SIZES);
 	PG_TRY();
 	{
 		begin_run(id);
-		old = MemoryContextSwitchTo(
-			AllocSetContextCreate(CurrentMemoryContext, "pgxc drive",
-								  ALLOCSET_DEFAULT_SIZES));
+		MemoryContextSwitchTo(context);
 		drive = palloc(sizeof(PgxcDrive));
 		pgxc_drive_init(drive, id, foreground_slot, true);
 		(void) pgxc_drive_run(drive);
 		pgxc_drive_end(drive);
-		MemoryContextSwitchTo(old);
 		report_end(id);
 	}
 	PG_FINALLY();
@@ -157,5 +185,7 @@ pgxc_run(PG_FUNCTION_ARGS)
 	PG_END_TRY();
 
 	SPI_finish();
+	MemoryContextSwitchTo(entry);
+	MemoryContextDelete(context);
 	PG_RETURN_VOID();
 }

@@ -24,6 +24,7 @@
 #include "backfill/assignments.h"
 #include "backfill/estimate.h"
 #include "backfill/preflight.h"
+#include "backfill/registration.h"
 #include "core/compat.h"
 #include "core/event_log.h"
 #include "core/extension.h"
@@ -49,47 +50,6 @@ enum
 	ARG_THROTTLE_FUNCTION,
 	ARG_DRY_RUN
 };
-
-/*
- * Settings that expressions depend on.  Those of the session that starts the
- * migration hold for its chunks, whichever process runs them.
- */
-static const char *const recorded_settings[] = { "DateStyle",
-												 "IntervalStyle",
-												 "TimeZone",
-												 "bytea_output",
-												 "default_text_search_config",
-												 "extra_float_digits",
-												 "lc_monetary",
-												 "lc_numeric",
-												 "lc_time",
-												 "xmlbinary",
-												 "xmloption" };
-
-static Datum
-text_list_datum(List *list)
-{
-	Datum *elements = palloc(sizeof(Datum) * list_length(list));
-	ListCell *lc;
-	int n = 0;
-
-	foreach (lc, list)
-		elements[n++] = CStringGetTextDatum((char *) lfirst(lc));
-	return PointerGetDatum(
-		construct_array(elements, n, TEXTOID, -1, false, TYPALIGN_INT));
-}
-
-static Datum
-settings_datum(void)
-{
-	List *list = NIL;
-
-	for (int i = 0; i < lengthof(recorded_settings); i++)
-		list = lappend(list, psprintf("%s=%s", recorded_settings[i],
-									  GetConfigOption(recorded_settings[i],
-													  false, false)));
-	return text_list_datum(list);
-}
 
 static char *
 default_name(Relation rel, List *columns)
@@ -135,20 +95,6 @@ check_hierarchy(Relation root, List *columns)
 }
 
 /*
- * Let starts on the same hierarchy come one after the other, so that two of
- * them cannot both find a column free.  A lock on an object of ours, until the
- * end of the transaction.
- */
-static void
-lock_hierarchy(Oid relid)
-{
-	List *ancestors = pgxc_relation_ancestors(relid);
-	Oid top = ancestors == NIL ? relid : llast_oid(ancestors);
-
-	LockDatabaseObject(pgxc_catalog_table("migration"), top, 2, ExclusiveLock);
-}
-
-/*
  * Is there a migration of this name?  With the same definition: returns its id
  * (the caller's work is done already).  With another: throws 42710.
  */
@@ -168,8 +114,8 @@ same_migration(const char *name, Oid relid, const PgxcAssignments *assignments)
 
 	values[0] = CStringGetTextDatum(name);
 	values[1] = ObjectIdGetDatum(relid);
-	values[2] = text_list_datum(assignments->columns);
-	values[3] = text_list_datum(assignments->expressions);
+	values[2] = pgxc_text_list_datum(assignments->columns);
+	values[3] = pgxc_text_list_datum(assignments->expressions);
 	values[4] = assignments->predicate
 					? CStringGetTextDatum(assignments->predicate)
 					: (Datum) 0;
@@ -182,24 +128,9 @@ same_migration(const char *name, Oid relid, const PgxcAssignments *assignments)
 		char *phase = TextDatumGetCString(pgxc_sql_value(0, 3, &isnull));
 
 		id = pgxc_sql_int64(0, 1);
-		if (!DatumGetBool(pgxc_sql_value(0, 4, &isnull)))
-			ereport(
-				ERROR,
-				(errcode(ERRCODE_DUPLICATE_OBJECT),
-				 errmsg(
-					 "migration \"%s\" already exists with another definition",
-					 name),
-				 errhint(
-					 "Choose another name, or compare it in the view pgxc.migrations (id %lld).",
-					 (long long) id)));
-		ereport(NOTICE,
-				(errcode(ERRCODE_DUPLICATE_OBJECT),
-				 errmsg("migration \"%s\" already exists, skipping", name),
-				 errdetail("It is %s.",
-						   strcmp(phase, "migrate") == 0 ? state : phase),
-				 strcmp(phase, "migrate") == 0
-					 ? 0
-					 : errhint("To run it once more, give it another name.")));
+		pgxc_report_same_name(name, id,
+							  DatumGetBool(pgxc_sql_value(0, 4, &isnull)),
+							  state, phase);
 	}
 	pgxc_sql_end(&saved);
 	return id;
@@ -218,16 +149,10 @@ check_conflicts(List *family, List *columns)
 		" ORDER BY m.id LIMIT 1",
 		OIDARRAYOID, TEXTARRAYOID);
 	PgxcIdentity saved;
-	Datum *oids = palloc(sizeof(Datum) * list_length(family));
 	Datum values[2];
-	ListCell *lc;
-	int n = 0;
 
-	foreach (lc, family)
-		oids[n++] = ObjectIdGetDatum(lfirst_oid(lc));
-	values[0] = PointerGetDatum(
-		construct_array(oids, n, OIDOID, sizeof(Oid), true, TYPALIGN_INT));
-	values[1] = text_list_datum(columns);
+	values[0] = pgxc_oid_list_datum(family);
+	values[1] = pgxc_text_list_datum(columns);
 
 	pgxc_sql_begin(&saved);
 	if (pgxc_sql_select_latest(&find, values, NULL) > 0)
@@ -279,8 +204,8 @@ insert_migration(FunctionCallInfo fcinfo, Relation rel, const char *name,
 	values[3] =
 		CStringGetTextDatum(GetUserNameFromId(rel->rd_rel->relowner, false));
 	values[4] = CStringGetTextDatum(pgxc_home());
-	values[5] = text_list_datum(assignments->columns);
-	values[6] = text_list_datum(assignments->expressions);
+	values[5] = pgxc_text_list_datum(assignments->columns);
+	values[6] = pgxc_text_list_datum(assignments->expressions);
 	values[7] = assignments->predicate
 					? CStringGetTextDatum(assignments->predicate)
 					: (Datum) 0;
@@ -289,7 +214,7 @@ insert_migration(FunctionCallInfo fcinfo, Relation rel, const char *name,
 	values[9] = PG_ARGISNULL(ARG_PREDICATE) ? (Datum) 0
 											: PG_GETARG_DATUM(ARG_PREDICATE);
 	nulls[9] = PG_ARGISNULL(ARG_PREDICATE) ? 'n' : ' ';
-	values[10] = settings_datum();
+	values[10] = pgxc_text_list_datum(pgxc_settings_list());
 	pgxc_options_datums(options, &values[11], &nulls[11]);
 
 	pgxc_sql_begin(&saved);
@@ -326,21 +251,6 @@ say_plan(Relation rel, const PgxcAssignments *assignments,
 						 errdetail("Lock on the table: %s, held for: %s. %s",
 								   step->lock, step->duration, step->detail)));
 	}
-}
-
-static void
-warn_without_workers(int64 id)
-{
-	if (pgxc_shared == NULL)
-		ereport(
-			WARNING,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("no background worker will run migration %lld",
-					(long long) id),
-			 errdetail("pgxc is not in shared_preload_libraries."),
-			 errhint(
-				 "Run it in this session with CALL pgxc.run(%lld), or add pgxc to shared_preload_libraries and restart the server.",
-				 (long long) id)));
 }
 
 static void
@@ -412,7 +322,7 @@ pgxc_start_backfill(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	}
 
-	lock_hierarchy(RelationGetRelid(rel));
+	pgxc_lock_hierarchy(RelationGetRelid(rel));
 	id = same_migration(name, RelationGetRelid(rel), assignments);
 	if (id == 0)
 	{
@@ -422,7 +332,7 @@ pgxc_start_backfill(PG_FUNCTION_ARGS)
 			id = same_migration(name, RelationGetRelid(rel), assignments);
 		else
 		{
-			warn_without_workers(id);
+			pgxc_warn_without_workers(id);
 			pgxc_wakeup_at_commit();
 		}
 	}

@@ -79,6 +79,13 @@ pgxc_verify_begin(PgxcDrive *drive, const PgxcMigration *migration)
 		return PGXC_STEP_AGAIN;
 	if (pgxc_leaf_sync(migration, false) > 0)
 		return PGXC_STEP_AGAIN;
+	if (migration->dual_write && pgxc_build_stage != NULL)
+	{
+		PgxcStep step = pgxc_build_stage(drive, migration);
+
+		if (step != PGXC_STEP_DONE)
+			return step;
+	}
 
 	pgxc_row_error_recheck_all(migration->id);
 	(void) pgxc_leaf_sync(migration, true);
@@ -129,13 +136,47 @@ pgxc_verify_chunk(PgxcDrive *drive, const PgxcMigration *migration,
 }
 
 /*
+ * Verified: what has nothing to contract is done, everything else is ready to
+ * be contracted.
+ */
+static void
+end_migration(const PgxcMigration *migration)
+{
+	static PgxcStatement note_verified = PGXC_SQL(
+		"UPDATE pgxc.migration m SET verified_at = clock_timestamp(),"
+		" ready_at = clock_timestamp(), verified_rows ="
+		" (SELECT coalesce(sum(l.rows_verified), 0) FROM pgxc.leaf l WHERE l.migration_id = m.id AND NOT l.gone)"
+		" WHERE m.id = $1",
+		INT8OID);
+	int64 errors = pgxc_row_error_count(migration->id);
+	const char *reason =
+		errors == 0
+			? "every row was read and none needs the update"
+			: psprintf("every row was read; %lld rows could not be updated",
+					   (long long) errors);
+	PgxcIdentity saved;
+	Datum value = Int64GetDatum(migration->id);
+
+	if (!migration->dual_write)
+	{
+		(void) pgxc_transition(migration->id, PGXC_STATE_FINISHED, "done",
+							   reason);
+		return;
+	}
+	if (!pgxc_transition(migration->id, PGXC_STATE_READY, NULL, reason))
+		return;
+	pgxc_sql_begin(&saved);
+	(void) pgxc_sql_execute(&note_verified, &value, NULL, SPI_OK_UPDATE);
+	pgxc_sql_end(&saved);
+}
+
+/*
  * Every row was read: done, or once more around.
  */
 PgxcStep
 pgxc_verify_end(PgxcDrive *drive, const PgxcMigration *migration)
 {
 	int64 mismatches;
-	int64 errors;
 
 	if (!lock_step(migration))
 		return PGXC_STEP_AGAIN;
@@ -143,13 +184,7 @@ pgxc_verify_end(PgxcDrive *drive, const PgxcMigration *migration)
 	mismatches = pgxc_leaf_mismatches(migration->id);
 	if (mismatches == 0)
 	{
-		errors = pgxc_row_error_count(migration->id);
-		(void) pgxc_transition(
-			migration->id, PGXC_STATE_FINISHED, "done",
-			errors == 0
-				? "every row was read and none needs the update"
-				: psprintf("every row was read; %lld rows could not be updated",
-						   (long long) errors));
+		end_migration(migration);
 		return PGXC_STEP_DONE;
 	}
 

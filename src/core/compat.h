@@ -11,12 +11,17 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_publication.h"
+#include "commands/defrem.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "parser/parse_relation.h"
+#include "parser/parse_type.h"
 #include "pgstat.h"
 #include "replication/slot.h"
+#include "tcop/pquery.h"
 #include "utils/acl.h"
 #include "utils/backend_status.h"
+#include "utils/guc_tables.h"
 #include "utils/regproc.h"
 #include "utils/rel.h"
 #include "utils/wait_event.h"
@@ -41,6 +46,7 @@ typedef enum PgxcWait
 	PGXC_WAIT_RETRY,
 	PGXC_WAIT_MIGRATION,
 	PGXC_WAIT_WORKER_STOP,
+	PGXC_WAIT_LOCK,
 	PGXC_NUM_WAITS
 } PgxcWait;
 
@@ -54,8 +60,8 @@ pgxc_wait_event(PgxcWait wait)
 #if PG_VERSION_NUM >= 170000
 	static uint32 events[PGXC_NUM_WAITS];
 	static const char *const names[PGXC_NUM_WAITS] = {
-		"PgxcLauncherMain", "PgxcDutySleep",     "PgxcThrottle",
-		"PgxcRetryDelay",   "PgxcMigrationWait", "PgxcWorkerStop"
+		"PgxcLauncherMain",  "PgxcDutySleep",  "PgxcThrottle", "PgxcRetryDelay",
+		"PgxcMigrationWait", "PgxcWorkerStop", "PgxcLockRetry"
 	};
 
 	if (events[wait] == 0)
@@ -204,6 +210,72 @@ pgxc_update_has_returning(UpdateStmt *stmt)
 	return stmt->returningClause != NULL;
 #else
 	return stmt->returningList != NIL;
+#endif
+}
+
+/* The columns that a query reads of a table, or NULL if nobody asks. */
+static inline Bitmapset **
+pgxc_selected_columns(Query *query, RangeTblEntry *rte)
+{
+#if PG_VERSION_NUM >= 160000
+	if (rte->perminfoindex == 0)
+		return NULL;
+	return &getRTEPermissionInfo(query->rteperminfos, rte)->selectedCols;
+#else
+	(void) query;
+	return &rte->selectedCols;
+#endif
+}
+
+/* Where a setting is stored; NULL if there is none of that name. */
+static inline struct config_generic *
+pgxc_find_setting(const char *name)
+{
+#if PG_VERSION_NUM >= 160000
+	return find_option(name, false, true, 0);
+#else
+	struct config_generic **settings = get_guc_variables();
+	int n = GetNumConfigOptions();
+
+	for (int i = 0; i < n; i++)
+		if (pg_strcasecmp(settings[i]->name, name) == 0)
+			return settings[i];
+	return NULL;
+#endif
+}
+
+/* The type that a text names; throws 42704 and 42601. */
+static inline void
+pgxc_parse_type(const char *name, Oid *typid, int32 *typmod)
+{
+#if PG_VERSION_NUM >= 160000
+	(void) parseTypeString(name, typid, typmod, NULL);
+#else
+	parseTypeString(name, typid, typmod, false);
+#endif
+}
+
+/* Make an index in the catalog only, to see whether it could be made. */
+static inline void
+pgxc_define_index_without_build(Oid relid, IndexStmt *stmt)
+{
+#if PG_VERSION_NUM >= 160000
+	(void) DefineIndex(relid, stmt, InvalidOid, InvalidOid, InvalidOid, -1,
+					   false, false, false, true, true);
+#else
+	(void) DefineIndex(relid, stmt, InvalidOid, InvalidOid, InvalidOid, false,
+					   false, false, true, true);
+#endif
+}
+
+/* Run all of a portal, at the top level. */
+static inline void
+pgxc_portal_run(Portal portal, DestReceiver *dest)
+{
+#if PG_VERSION_NUM >= 180000
+	(void) PortalRun(portal, FETCH_ALL, true, dest, dest, NULL);
+#else
+	(void) PortalRun(portal, FETCH_ALL, true, true, dest, dest, NULL);
 #endif
 }
 

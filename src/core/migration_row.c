@@ -9,7 +9,6 @@
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -39,6 +38,16 @@ enum
 	COL_PASSES,
 	COL_MAX_ROW_ERRORS,
 	COL_THROTTLE_FUNCTION,
+	COL_KIND,
+	COL_OLD_COLUMNS,
+	COL_NEW_COLUMN,
+	COL_FINAL_COLUMN,
+	COL_NEW_TYPE,
+	COL_UP,
+	COL_DOWNS,
+	COL_PREFER,
+	COL_KEEP_OLD,
+	COL_FIRE_TRIGGERS,
 	COL_PHASE,
 	COL_STATE,
 	COL_STEP,
@@ -67,24 +76,6 @@ int_column(int column, int if_null)
 	return isnull ? if_null : DatumGetInt32(value);
 }
 
-static List *
-text_array_column(int column)
-{
-	bool isnull;
-	Datum value = pgxc_sql_value(0, column, &isnull);
-	Datum *elements;
-	int n;
-	List *list = NIL;
-
-	if (isnull)
-		return NIL;
-	deconstruct_array(DatumGetArrayTypeP(value), TEXTOID, -1, false,
-					  TYPALIGN_INT, &elements, NULL, &n);
-	for (int i = 0; i < n; i++)
-		list = lappend(list, TextDatumGetCString(elements[i]));
-	return list;
-}
-
 static PgxcMigration *
 read_row(void)
 {
@@ -98,10 +89,10 @@ read_row(void)
 	m->relation_name = text_column(COL_RELATION_NAME);
 	m->owner = text_column(COL_OWNER);
 	m->home = text_column(COL_HOME);
-	m->columns = text_array_column(COL_COLUMNS);
-	m->expressions = text_array_column(COL_EXPRESSIONS);
+	m->columns = pgxc_sql_text_list(0, COL_COLUMNS);
+	m->expressions = pgxc_sql_text_list(0, COL_EXPRESSIONS);
 	m->predicate = text_column(COL_PREDICATE);
-	m->settings = text_array_column(COL_SETTINGS);
+	m->settings = pgxc_sql_text_list(0, COL_SETTINGS);
 	m->target_chunk_ms = int_column(COL_TARGET_CHUNK_MS, pgxc_target_chunk_ms);
 	duty = pgxc_sql_value(0, COL_MAX_DUTY, &isnull);
 	m->max_duty = isnull ? pgxc_max_duty : DatumGetFloat8(duty);
@@ -111,6 +102,18 @@ read_row(void)
 	m->passes = int_column(COL_PASSES, 0);
 	m->max_row_errors = pgxc_sql_int64(0, COL_MAX_ROW_ERRORS);
 	m->throttle_function = text_column(COL_THROTTLE_FUNCTION);
+	m->kind = text_column(COL_KIND);
+	m->dual_write = strcmp(m->kind, "backfill") != 0;
+	m->old_columns = pgxc_sql_text_list(0, COL_OLD_COLUMNS);
+	m->new_column = text_column(COL_NEW_COLUMN);
+	m->final_column = text_column(COL_FINAL_COLUMN);
+	m->new_type = text_column(COL_NEW_TYPE);
+	m->up = text_column(COL_UP);
+	m->downs = pgxc_sql_text_list(0, COL_DOWNS);
+	m->prefer = text_column(COL_PREFER);
+	m->keep_old = DatumGetBool(pgxc_sql_value(0, COL_KEEP_OLD, &isnull));
+	m->fire_triggers =
+		DatumGetBool(pgxc_sql_value(0, COL_FIRE_TRIGGERS, &isnull));
 	m->phase = text_column(COL_PHASE);
 	if (!pgxc_state_parse(text_column(COL_STATE), &m->state))
 		elog(ERROR, "unknown migration state"); /* cannot happen */
@@ -129,12 +132,13 @@ read_row(void)
 	return m;
 }
 
-#define MIGRATION_COLUMNS                                                                 \
-	"SELECT m.id, name, relation::oid, relation_name, owner, home, columns, expressions," \
-	" predicate, settings, target_chunk_ms, max_duty, parallel_workers,"                  \
-	" max_rows_per_second, max_wal_rate, passes, max_row_errors,"                         \
-	" throttle_function, phase, state, step, planned, round, blocked_tries, starts,"      \
-	" EXISTS (SELECT FROM pgxc.row_error e WHERE e.migration_id = m.id)"                  \
+#define MIGRATION_COLUMNS                                                                          \
+	"SELECT m.id, name, relation::oid, relation_name, owner, home, columns, expressions,"          \
+	" predicate, settings, target_chunk_ms, max_duty, parallel_workers,"                           \
+	" max_rows_per_second, max_wal_rate, passes, max_row_errors,"                                  \
+	" throttle_function, kind, old_columns, new_column, final_column, new_type, up, downs,"        \
+	" prefer, keep_old, fire_triggers, phase, state, step, planned, round, blocked_tries, starts," \
+	" EXISTS (SELECT FROM pgxc.row_error e WHERE e.migration_id = m.id)"                           \
 	" FROM pgxc.migration m "
 
 /*

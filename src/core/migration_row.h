@@ -32,6 +32,17 @@ typedef struct PgxcMigration
 	int passes;              /* 0: choose */
 	int64 max_row_errors;
 	char *throttle_function; /* NULL: none */
+	char *kind;
+	bool dual_write;    /* any kind but backfill; the rest is empty else */
+	List *old_columns;  /* of char * */
+	char *new_column;   /* as it is called until contract */
+	char *final_column; /* and after it */
+	char *new_type;
+	char *up;           /* "=" for a copy or cast, or an expression over t */
+	List *downs;        /* of char *, for each old column; "!": no way back */
+	char *prefer;       /* "old" or "new" */
+	bool keep_old;      /* contract keeps the old columns */
+	bool fire_triggers; /* chunks fire the table's own triggers */
 	char *phase;
 	PgxcState state;
 	bool verifying;

@@ -2,9 +2,10 @@
  * settings.c
  *		The pgxc.* settings.
  *
- * All of them are server settings, not session settings: the work is done by
+ * Most of them are server settings, not session settings: the work is done by
  * background workers, and what a session wants to choose for one migration is
- * an argument of start_... and alter_migration.
+ * an argument of start_... and alter_migration.  The exception is how a session
+ * waits for locks.
  */
 #include "postgres.h"
 
@@ -20,6 +21,8 @@ double pgxc_signal_soft[PGXC_NUM_SIGNALS];
 double pgxc_signal_hard[PGXC_NUM_SIGNALS];
 
 int pgxc_cores = 0;
+int pgxc_ddl_lock_retries = 30;
+int pgxc_ddl_lock_timeout = 100;
 double pgxc_max_duty = 0.8;
 int pgxc_max_wal_rate = 0;
 int pgxc_max_workers = 2;
@@ -115,6 +118,17 @@ pgxc_settings_init(void)
 		"pgxc.cores",
 		"Processors that this server may use (0: ask the operating system).",
 		NULL, &pgxc_cores, 0, 0, 4096, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable(
+		"pgxc.ddl_lock_retries",
+		"How often a heavy lock on a table that could not be had is asked for again.",
+		NULL, &pgxc_ddl_lock_retries, 30, 0, 10000, PGC_USERSET, 0, NULL, NULL,
+		NULL);
+	DefineCustomIntVariable(
+		"pgxc.ddl_lock_timeout",
+		"How long a request for a heavy lock on a table may wait.",
+		"Everybody else who wants the table queues behind it.",
+		&pgxc_ddl_lock_timeout, 100, 1, 60000, PGC_USERSET, GUC_UNIT_MS, NULL,
+		NULL, NULL);
 	DefineCustomRealVariable("pgxc.max_duty",
 							 "Share of the time that a worker may work.", NULL,
 							 &pgxc_max_duty, 0.8, 0.02, 1.0, PGC_SIGHUP, 0,

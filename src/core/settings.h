@@ -28,6 +28,8 @@ extern double pgxc_signal_soft[PGXC_NUM_SIGNALS];
 extern double pgxc_signal_hard[PGXC_NUM_SIGNALS];
 
 extern int pgxc_cores;
+extern int pgxc_ddl_lock_retries;
+extern int pgxc_ddl_lock_timeout;
 extern double pgxc_max_duty;
 extern int pgxc_max_wal_rate;
 extern int pgxc_max_workers;

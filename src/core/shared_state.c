@@ -10,6 +10,8 @@
  */
 #include "postgres.h"
 
+#include <signal.h>
+
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/shmem.h"
@@ -145,6 +147,68 @@ bool
 pgxc_slot_stop_requested(PgxcSlot *slot)
 {
 	return slot != NULL && *(volatile bool *) &slot->stop_requested;
+}
+
+/*
+ * If the slot's process runs a long statement (an index build, say), cancel
+ * that.  The caller holds the lock, exclusive.
+ */
+void
+pgxc_slot_interrupt_build(PgxcSlot *slot)
+{
+	if (slot->live.activity != PGXC_ACTIVITY_BUILDING)
+		return;
+	slot->interrupted = true;
+	(void) kill(slot->pid, SIGINT);
+}
+
+/*
+ * For the process of the slot, after its long statement, when it has published
+ * that it is no longer at it: was that cancelled by one of us?  (Otherwise an
+ * administrator did it, and wants the migration to stop.)  A cancellation that
+ * came too late for the statement must not hit what comes next.
+ */
+bool
+pgxc_slot_take_interrupt(PgxcSlot *slot)
+{
+	bool interrupted;
+
+	if (slot == NULL)
+		return false;
+	LWLockAcquire(pgxc_shared->lock, LW_EXCLUSIVE);
+	interrupted = slot->interrupted;
+	slot->interrupted = false;
+	LWLockRelease(pgxc_shared->lock);
+	if (interrupted)
+	{
+		/* A signal that was sent arrives with any system call. */
+		pg_usleep(1000);
+		QueryCancelPending = false;
+	}
+	return interrupted;
+}
+
+/*
+ * Cancel the long statement that somebody runs for a migration of this
+ * database.  For whoever changes its state, with the control lock held: no
+ * such statement begins before it is released.  Without preload nobody is
+ * known, and the statement goes on to its end.
+ */
+void
+pgxc_interrupt_build(int64 migration_id)
+{
+	if (pgxc_shared == NULL)
+		return;
+	LWLockAcquire(pgxc_shared->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < pgxc_shared->nslots; i++)
+	{
+		PgxcSlot *slot = &pgxc_shared->slots[i];
+
+		if (slot->in_use && slot->database == MyDatabaseId &&
+			slot->live.migration_id == migration_id)
+			pgxc_slot_interrupt_build(slot);
+	}
+	LWLockRelease(pgxc_shared->lock);
 }
 
 /*

@@ -32,6 +32,7 @@ typedef enum PgxcActivity
 	PGXC_ACTIVITY_REVISITING,
 	PGXC_ACTIVITY_VERIFYING,
 	PGXC_ACTIVITY_RECHECKING,
+	PGXC_ACTIVITY_BUILDING, /* a long statement, without the control lock */
 	PGXC_ACTIVITY_WAITING
 } PgxcActivity;
 
@@ -77,6 +78,7 @@ typedef struct PgxcSlot
 	bool in_use;
 	bool background;
 	bool stop_requested;
+	bool interrupted;  /* its long statement was cancelled, by one of us */
 	uint64 generation; /* a slot is used again; its generation is not */
 	int pid;
 	PGPROC *proc;
@@ -117,6 +119,9 @@ extern PgxcSlot *pgxc_slot_attach(bool background);
 extern void pgxc_slot_detach(PgxcSlot *slot);
 extern void pgxc_slot_publish(PgxcSlot *slot, const PgxcLive *live);
 extern bool pgxc_slot_stop_requested(PgxcSlot *slot);
+extern void pgxc_slot_interrupt_build(PgxcSlot *slot);
+extern bool pgxc_slot_take_interrupt(PgxcSlot *slot);
+extern void pgxc_interrupt_build(int64 migration_id);
 extern int pgxc_slots_copy(PgxcSlot **slots);
 extern void pgxc_wake_workers(Oid database);
 

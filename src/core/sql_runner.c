@@ -11,7 +11,10 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/snapmgr.h"
 
@@ -148,6 +151,25 @@ pgxc_sql_int64(int row, int column)
 	Datum value = pgxc_sql_value(row, column, &isnull);
 
 	return isnull ? 0 : DatumGetInt64(value);
+}
+
+/* The same for a text[], as a List of char *; null is an empty one. */
+List *
+pgxc_sql_text_list(int row, int column)
+{
+	bool isnull;
+	Datum value = pgxc_sql_value(row, column, &isnull);
+	Datum *elements;
+	int n;
+	List *list = NIL;
+
+	if (isnull)
+		return NIL;
+	deconstruct_array(DatumGetArrayTypeP(value), TEXTOID, -1, false,
+					  TYPALIGN_INT, &elements, NULL, &n);
+	for (int i = 0; i < n; i++)
+		list = lappend(list, TextDatumGetCString(elements[i]));
+	return list;
 }
 
 /* The caller's level, to which a subtransaction of ours returns. */

@@ -7,7 +7,7 @@
 
 #include "executor/spi.h"
 
-#define PGXC_MAX_ARGS 24
+#define PGXC_MAX_ARGS 32
 
 /* One of our statements, planned once in a process. */
 typedef struct PgxcStatement
@@ -48,6 +48,7 @@ extern uint64 pgxc_sql_select_latest(PgxcStatement *stmt, Datum *values,
 									 const char *nulls);
 extern Datum pgxc_sql_value(int row, int column, bool *isnull);
 extern int64 pgxc_sql_int64(int row, int column);
+extern List *pgxc_sql_text_list(int row, int column);
 
 extern void pgxc_tx_begin(bool foreground);
 extern void pgxc_tx_commit(bool foreground);

@@ -12,18 +12,20 @@
 #include "core/state_machine.h"
 
 static const char *const state_names[PGXC_NUM_STATES] = {
-	"queued", "running", "paused", "blocked", "attention", "failed", "finished"
+	"queued",    "running", "paused", "blocked",
+	"attention", "failed",  "ready",  "finished"
 };
 
 /* edges[from][to], in the order of PgxcState */
 static const bool edges[PGXC_NUM_STATES][PGXC_NUM_STATES] = {
-	/* queued    */ { false, true, true, true, true, true, true },
-	/* running   */ { false, false, true, true, true, true, true },
-	/* paused    */ { true, false, false, false, false, false, true },
-	/* blocked   */ { true, true, true, false, false, true, true },
-	/* attention */ { true, false, true, false, false, false, true },
-	/* failed    */ { true, false, false, false, false, false, true },
-	/* finished  */ { false, false, false, false, false, false, false },
+	/* queued    */ { false, true, true, true, true, true, false, true },
+	/* running   */ { false, false, true, true, true, true, true, true },
+	/* paused    */ { true, false, false, false, false, false, false, true },
+	/* blocked   */ { true, true, true, false, false, true, false, true },
+	/* attention */ { true, false, true, false, false, false, false, true },
+	/* failed    */ { true, false, false, false, false, false, false, true },
+	/* ready     */ { true, false, true, false, false, false, false, true },
+	/* finished  */ { false, false, false, false, false, false, false, false },
 };
 
 const char *

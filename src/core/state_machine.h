@@ -13,7 +13,8 @@ typedef enum PgxcState
 	PGXC_STATE_BLOCKED,   /* the environment stops it; goes on by itself */
 	PGXC_STATE_ATTENTION, /* a person must decide; retry() */
 	PGXC_STATE_FAILED,    /* cannot go on as defined; retry() or cancel() */
-	PGXC_STATE_FINISHED,  /* done or cancelled; the phase says which */
+	PGXC_STATE_READY,     /* verified; contract() or rollback() */
+	PGXC_STATE_FINISHED,  /* done, cancelled, rolled back: see the phase */
 	PGXC_NUM_STATES
 } PgxcState;
 

@@ -12,15 +12,18 @@
 #include "core/event_log.h"
 #include "core/extension.h"
 #include "core/migration_row.h"
+#include "core/shared_state.h"
 #include "core/sql_runner.h"
 #include "core/transition.h"
+#include "migration/contract.h"
+#include "migration/control.h"
 
 /*
  * What every verb does first: find the migration, check the caller, and keep
  * chunks out until the transaction ends.
  */
-static PgxcMigration *
-take_control(FunctionCallInfo fcinfo, const char *verb)
+PgxcMigration *
+pgxc_take_control(FunctionCallInfo fcinfo, const char *verb)
 {
 	PgxcMigration *migration;
 
@@ -37,8 +40,9 @@ take_control(FunctionCallInfo fcinfo, const char *verb)
 	return migration;
 }
 
-static void
-refuse(const PgxcMigration *migration, const char *verb, const char *hint)
+void
+pgxc_refuse_verb(const PgxcMigration *migration, const char *verb,
+				 const char *hint)
 {
 	bool open = strcmp(migration->phase, "migrate") == 0;
 
@@ -50,8 +54,8 @@ refuse(const PgxcMigration *migration, const char *verb, const char *hint)
 					hint ? errhint("%s", hint) : 0));
 }
 
-static Datum
-state_result(PgxcState state)
+Datum
+pgxc_state_result(PgxcState state)
 {
 	return PointerGetDatum(cstring_to_text(pgxc_state_name(state)));
 }
@@ -140,8 +144,8 @@ forget_attempts(int64 id)
 }
 
 /* Nobody will go on here: keep the counts, drop the cursors. */
-static void
-forget_work(int64 id)
+void
+pgxc_forget_work(int64 id)
 {
 	static PgxcStatement forget = PGXC_SQL(
 		"WITH s AS (DELETE FROM pgxc.stripe WHERE migration_id = $1 RETURNING *),"
@@ -169,23 +173,24 @@ PG_FUNCTION_INFO_V1(pgxc_cancel);
 Datum
 pgxc_pause(PG_FUNCTION_ARGS)
 {
-	PgxcMigration *migration = take_control(fcinfo, "pause");
+	PgxcMigration *migration = pgxc_take_control(fcinfo, "pause");
 
+	pgxc_interrupt_build(migration->id);
 	if (migration->state != PGXC_STATE_PAUSED &&
 		!pgxc_transition(migration->id, PGXC_STATE_PAUSED, NULL,
 						 "paused by pgxc.pause()"))
-		refuse(migration, "pause", NULL);
-	return state_result(PGXC_STATE_PAUSED);
+		pgxc_refuse_verb(migration, "pause", NULL);
+	return pgxc_state_result(PGXC_STATE_PAUSED);
 }
 
 /* resume(migration) returns text */
 Datum
 pgxc_resume(PG_FUNCTION_ARGS)
 {
-	PgxcMigration *migration = take_control(fcinfo, "resume");
+	PgxcMigration *migration = pgxc_take_control(fcinfo, "resume");
 
 	if (migration->state == PGXC_STATE_QUEUED)
-		return state_result(PGXC_STATE_QUEUED);
+		return pgxc_state_result(PGXC_STATE_QUEUED);
 
 	/* Its row may still have the state that it was dumped in. */
 	if (!pgxc_migration_is_home(migration))
@@ -193,51 +198,66 @@ pgxc_resume(PG_FUNCTION_ARGS)
 			pgxc_transition(migration->id, PGXC_STATE_PAUSED, NULL,
 							"restored from a dump or copied with its database");
 	if (migration->state != PGXC_STATE_PAUSED)
-		refuse(migration, "resume",
-			   migration->state == PGXC_STATE_ATTENTION ||
-					   migration->state == PGXC_STATE_FAILED
-				   ? "Mend the cause and use pgxc.retry()."
-				   : NULL);
+		pgxc_refuse_verb(migration, "resume",
+						 migration->state == PGXC_STATE_ATTENTION ||
+								 migration->state == PGXC_STATE_FAILED
+							 ? "Mend the cause and use pgxc.retry()."
+							 : NULL);
 	forget_attempts(migration->id);
 	come_home(migration);
 	if (!pgxc_transition(migration->id, PGXC_STATE_QUEUED, NULL,
 						 "resumed by pgxc.resume()"))
-		refuse(migration, "resume", NULL);
-	return state_result(PGXC_STATE_QUEUED);
+		pgxc_refuse_verb(migration, "resume", NULL);
+	return pgxc_state_result(PGXC_STATE_QUEUED);
 }
 
 /* retry(migration) returns text */
 Datum
 pgxc_retry(PG_FUNCTION_ARGS)
 {
-	PgxcMigration *migration = take_control(fcinfo, "retry");
+	PgxcMigration *migration = pgxc_take_control(fcinfo, "retry");
 
 	if (migration->state != PGXC_STATE_ATTENTION &&
 		migration->state != PGXC_STATE_FAILED &&
-		migration->state != PGXC_STATE_BLOCKED)
-		refuse(migration, "retry",
-			   migration->state == PGXC_STATE_PAUSED ? "Use pgxc.resume()."
-													 : NULL);
+		migration->state != PGXC_STATE_BLOCKED &&
+		migration->state != PGXC_STATE_READY)
+		pgxc_refuse_verb(migration, "retry",
+						 migration->state == PGXC_STATE_PAUSED
+							 ? "Use pgxc.resume()."
+							 : NULL);
 
 	recheck_row_errors(migration->id);
 	forget_attempts(migration->id);
 	come_home(migration);
 	if (!pgxc_transition(migration->id, PGXC_STATE_QUEUED, NULL,
 						 "retried by pgxc.retry()"))
-		refuse(migration, "retry", NULL);
-	return state_result(PGXC_STATE_QUEUED);
+		pgxc_refuse_verb(migration, "retry", NULL);
+	return pgxc_state_result(PGXC_STATE_QUEUED);
 }
 
-/* cancel(migration) returns text */
+/*
+ * cancel(migration) returns text
+ *
+ * For a migration with two shapes it is the same as rollback.
+ */
 Datum
 pgxc_cancel(PG_FUNCTION_ARGS)
 {
-	PgxcMigration *migration = take_control(fcinfo, "cancel");
+	PgxcMigration *migration = pgxc_take_control(fcinfo, "cancel");
+	bool done;
 
-	if (!pgxc_transition(
+	if (migration->dual_write && migration->state != PGXC_STATE_FINISHED)
+	{
+		pgxc_rollback_table(migration);
+		done = pgxc_transition(migration->id, PGXC_STATE_FINISHED,
+							   "rolled_back", "cancelled by pgxc.cancel()");
+	}
+	else
+		done = pgxc_transition(
 			migration->id, PGXC_STATE_FINISHED, "cancelled",
-			"cancelled by pgxc.cancel(); rows that were updated stay updated"))
-		refuse(migration, "cancel", NULL);
-	forget_work(migration->id);
-	return state_result(PGXC_STATE_FINISHED);
+			"cancelled by pgxc.cancel(); rows that were updated stay updated");
+	if (!done)
+		pgxc_refuse_verb(migration, "cancel", NULL);
+	pgxc_forget_work(migration->id);
+	return pgxc_state_result(PGXC_STATE_FINISHED);
 }

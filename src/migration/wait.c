@@ -79,8 +79,8 @@ last_error(const PgxcMigration *migration)
 }
 
 /*
- * Does it still run by itself?  Throws if it ended in any other way than done
- * or paused.
+ * Does it still run by itself?  Throws if it ended in any other way than done,
+ * ready or paused.
  */
 static bool
 still_running(const PgxcMigration *migration)
@@ -91,6 +91,8 @@ still_running(const PgxcMigration *migration)
 		case PGXC_STATE_RUNNING:
 		case PGXC_STATE_BLOCKED:
 			return true;
+		case PGXC_STATE_READY:
+			return false;
 		case PGXC_STATE_PAUSED:
 			ereport(
 				WARNING,

@@ -21,7 +21,8 @@
 
 static const char *const activity_names[] = {
 	"initializing",   "updating rows",          "revisiting locked rows",
-	"verifying rows", "rechecking failed rows", "waiting"
+	"verifying rows", "rechecking failed rows", "building",
+	"waiting"
 };
 
 static const char *const level_names[] = { "off", "green", "yellow", "red" };

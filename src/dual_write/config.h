@@ -1,0 +1,71 @@
+/*
+ * config.h
+ *		What a dual-write trigger is to do on its table.
+ */
+#ifndef PGXC_DUAL_WRITE_CONFIG_H
+#define PGXC_DUAL_WRITE_CONFIG_H
+
+#include "commands/trigger.h"
+#include "fmgr.h"
+
+#include "dual_write/transform.h"
+
+typedef struct PgxcColumn
+{
+	AttrNumber attnum;
+	bool byval;
+	int16 len;
+	const char *name;
+} PgxcColumn;
+
+/* What is known about a column's default. */
+typedef enum PgxcDefault
+{
+	PGXC_DEFAULT_NULL,
+	PGXC_DEFAULT_CONSTANT,
+	PGXC_DEFAULT_UNKNOWN /* another one each time: a sequence, now() */
+} PgxcDefault;
+
+/* A column that the new one is computed from. */
+typedef struct PgxcSource
+{
+	PgxcColumn column;
+	PgxcTransform *down; /* NULL: there is no way back */
+	PgxcDefault default_kind;
+	Datum default_value;
+} PgxcSource;
+
+/* The arguments of a trigger, compiled for the table that it is on. */
+typedef struct PgxcDualWrite
+{
+	int64 migration;
+	const char *name;
+	bool prefer_new;
+	PgxcColumn target; /* the new column */
+	PgxcTransform *up;
+	int nsources;
+	PgxcSource *sources;
+	bool one_way;     /* some source has no way back */
+	bool plain;       /* both columns hold the same value, always */
+	bool copies_only; /* nothing is evaluated */
+	PgxcEnvironment *environment;
+	TupleTableSlot *row; /* for the row as it is going to be */
+
+	/* Of the cache. */
+	Oid trigger;
+	Oid relid;
+	bool stale;
+	bool in_use;
+	int use_level;               /* nesting level of transactions */
+	struct PgxcDualWrite *below; /* in use, too */
+	struct PgxcDualWrite *next;  /* of the same trigger */
+	MemoryContext context;
+	int ndependencies;
+	uint64 *dependencies; /* cache and hash value of functions and types */
+} PgxcDualWrite;
+
+extern PgxcDualWrite *pgxc_dual_write_build(const Trigger *trigger,
+											Relation rel);
+extern void pgxc_dual_write_free(PgxcDualWrite *dual_write);
+
+#endif /* PGXC_DUAL_WRITE_CONFIG_H */
