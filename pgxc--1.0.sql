@@ -541,6 +541,7 @@ SELECT m.id, m.name, m.kind,
 					 ELSE 'waiting for a worker' END
 			WHEN e.state = 'blocked' THEN
 				format('%s; next try at %s', m.state_reason, to_char(m.retry_at, 'HH24:MI:SS'))
+			WHEN e.state = 'ready' THEN NULL
 			ELSE e.reason END AS wait_reason,
 	   CASE WHEN m.last_error IS NULL THEN NULL
 			WHEN v.owner THEN format('%s: %s', m.last_error_code, m.last_error)

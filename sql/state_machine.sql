@@ -9,13 +9,14 @@ SELECT f.state AS "from",
 	   bool_or(pg_temp.edge(f.state, 'blocked')) AS blocked,
 	   bool_or(pg_temp.edge(f.state, 'attention')) AS attention,
 	   bool_or(pg_temp.edge(f.state, 'failed')) AS failed,
+	   bool_or(pg_temp.edge(f.state, 'ready')) AS ready,
 	   bool_or(pg_temp.edge(f.state, 'finished')) AS finished
-  FROM unnest('{queued,running,paused,blocked,attention,failed,finished}'::text[]) WITH ORDINALITY f(state, n)
+  FROM unnest('{queued,running,paused,blocked,attention,failed,ready,finished}'::text[]) WITH ORDINALITY f(state, n)
  GROUP BY f.state, f.n ORDER BY f.n;
 SELECT pg_temp.edge('queued', 'sleeping') IS NULL AS unknown_state;
 
 -- The table allows the same states as the code knows.
-SELECT state FROM unnest('{queued,running,paused,blocked,attention,failed,finished}'::text[]) state
+SELECT state FROM unnest('{queued,running,paused,blocked,attention,failed,ready,finished}'::text[]) state
  WHERE NOT EXISTS (SELECT FROM pg_constraint
 					WHERE conrelid = 'pgxc.migration'::regclass AND contype = 'c'
 					  AND pg_get_constraintdef(oid) LIKE format('%%state = ANY%%''%s''::text%%', state));

@@ -37,6 +37,14 @@
 #define PGXC_MODULE_MAGIC PG_MODULE_MAGIC
 #endif
 
+/* The server's headers name an attribute that only gcc knows. */
+#ifdef __clang__
+#define PGXC_PRINTF(format, first) \
+	__attribute__((format(printf, format, first)))
+#else
+#define PGXC_PRINTF(format, first) pg_attribute_printf(format, first)
+#endif
+
 /* The waits that pg_stat_activity names, where the server can. */
 typedef enum PgxcWait
 {
@@ -280,6 +288,7 @@ pgxc_portal_run(Portal portal, DestReceiver *dest)
 }
 
 #if PG_VERSION_NUM >= 170000
+#define PGXC_HAVE_SET_EXPRESSION 1
 #define PGXC_HAVE_TRANSACTION_TIMEOUT 1
 #endif
 

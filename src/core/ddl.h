@@ -5,10 +5,10 @@
 #ifndef PGXC_DDL_H
 #define PGXC_DDL_H
 
-#include "utils/elog.h"
+#include "core/compat.h"
 
 extern void pgxc_ddl(Oid as_role, const char *format, ...)
-	pg_attribute_printf(2, 3);
+	PGXC_PRINTF(2, 3);
 extern char *pgxc_qualified_name(Oid relid);
 extern Oid pgxc_relation_owner(Oid relid);
 extern ErrorData *pgxc_subxact(void (*body)(void *arg), void *arg, bool keep);

@@ -138,7 +138,7 @@ has_value(const PgxcSetting *setting)
  * settings come from the arguments of a trigger, which its owner may write.
  */
 static void
-give_values(const PgxcSetting *settings, int nsettings, GucContext context,
+give_values(const PgxcSetting *settings, int nsettings,
 			PgxcEnvironmentSaved *saved)
 {
 	for (int i = 0; i < nsettings; i++)
@@ -147,9 +147,9 @@ give_values(const PgxcSetting *settings, int nsettings, GucContext context,
 			continue;
 		if (saved->guc_level == 0)
 			saved->guc_level = NewGUCNestLevel();
-		(void) set_config_option(settings[i].name, settings[i].value, context,
-								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
-								 false);
+		(void) set_config_option(settings[i].name, settings[i].value,
+								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+								 true, 0, false);
 	}
 }
 
@@ -170,8 +170,7 @@ pgxc_environment_enter(const PgxcEnvironment *environment, Oid owner,
 									  SECURITY_RESTRICTED_OPERATION);
 	saved->guc_level = 0;
 	if (uses_settings)
-		give_values(environment->settings, environment->nsettings, PGC_USERSET,
-					saved);
+		give_values(environment->settings, environment->nsettings, saved);
 	if (uses_names)
 	{
 		if (pinned_settings[0].name == NULL)
@@ -181,7 +180,7 @@ pgxc_environment_enter(const PgxcEnvironment *environment, Oid owner,
 				pinned_settings[i].name = pinned[i][0];
 				resolve(&pinned_settings[i]);
 			}
-		give_values(pinned_settings, lengthof(pinned), PGC_USERSET, saved);
+		give_values(pinned_settings, lengthof(pinned), saved);
 	}
 }
 

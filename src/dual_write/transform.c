@@ -111,15 +111,14 @@ note_function(Oid function, void *context)
 	HeapTuple tuple;
 	Oid language;
 
-	/* Nothing that comes with the server looks for functions by name. */
-	if (function < FirstNormalObjectId)
-		return false;
 	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
 	if (!HeapTupleIsValid(tuple))
 		return false; /* the evaluation will say so */
 	language = ((Form_pg_proc) GETSTRUCT(tuple))->prolang;
 	ReleaseSysCache(tuple);
-	if (language != INTERNALlanguageId && language != ClanguageId)
+	/* Nothing that comes with the server looks for functions by name. */
+	if (function >= FirstNormalObjectId && language != INTERNALlanguageId &&
+		language != ClanguageId)
 		transform->uses_names = true;
 	if (language == SQLlanguageId)
 		transform->fragile = true;

@@ -145,8 +145,7 @@ List *
 pgxc_carry_capture(const PgxcShape *shape, List *tree, int64 migration_id)
 {
 	Standing standing = {
-		shape, tree, NULL, shape->new_column, CurrentMemoryContext,
-		NIL,   NIL
+		shape, tree, NULL, shape->new_column, CurrentMemoryContext, NIL, NIL
 	};
 	ErrorData *error;
 	ListCell *lc;

@@ -51,8 +51,8 @@ pgxc_column_copy_settings(Oid relid, const char *from, const char *to,
 		" CASE a.attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END) END),"
 		" (CASE WHEN $4 AND a.attcompression <> '' THEN format('ALTER COLUMN %I SET COMPRESSION %s', $3,"
 		" CASE a.attcompression WHEN 'l' THEN 'lz4' ELSE 'pglz' END) END),"
-		" (CASE WHEN a.attoptions IS NOT NULL THEN format('ALTER COLUMN %I SET (%s)', $3,"
-		" array_to_string(a.attoptions, ', ')) END)) v (action)"
+		" ((SELECT format('ALTER COLUMN %I SET (%s)', $3, string_agg(o, ', ')) FROM unnest(a.attoptions) o"
+		" WHERE o LIKE 'n\\_distinct%' HAVING count(*) > 0))) v (action)"
 		" WHERE a.attrelid = $1 AND a.attname = $2",
 		OIDOID, TEXTOID, TEXTOID, BOOLOID);
 	PgxcIdentity saved;

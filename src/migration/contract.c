@@ -17,6 +17,7 @@
 
 #include "core/ddl.h"
 #include "core/event_log.h"
+#include "core/lock_queue.h"
 #include "core/shared_state.h"
 #include "core/sql_runner.h"
 #include "core/transition.h"
@@ -141,6 +142,21 @@ contract_table(const PgxcMigration *migration, List *tree, List *pieces,
 	pgxc_views_recreate(views);
 }
 
+/* The views that will be recreated: OIDs. */
+static List *
+affected_views(const PgxcMigration *migration)
+{
+	List *views = NIL;
+	ListCell *lc;
+
+	foreach (lc,
+			 pgxc_views_locks(migration->relid, migration->old_columns,
+							  migration->new_column, migration->final_column,
+							  strcmp(migration->kind, "rename") == 0))
+		views = lappend_oid(views, ((PgxcTableLock *) lfirst(lc))->relid);
+	return views;
+}
+
 PG_FUNCTION_INFO_V1(pgxc_contract);
 PG_FUNCTION_INFO_V1(pgxc_rollback);
 PG_FUNCTION_INFO_V1(pgxc_prefer);
@@ -174,6 +190,8 @@ pgxc_contract(PG_FUNCTION_ARGS)
 			pgxc_carry_related(pieces),
 			pgxc_swap_sequences(tree,
 								(char *) linitial(migration->old_columns)));
+	if (recreate_views && !migration->keep_old)
+		others = list_concat_unique_oid(others, affected_views(migration));
 	pgxc_lock_tree(tree, others,
 				   psprintf("contract migration \"%s\"", migration->name));
 

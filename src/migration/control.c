@@ -113,6 +113,20 @@ come_home(const PgxcMigration *migration)
 	pgxc_sql_end(&saved);
 }
 
+/* What was verified is looked at again: first what came since, then all. */
+static void
+start_over_verification(int64 id)
+{
+	static PgxcStatement update = PGXC_SQL(
+		"UPDATE pgxc.migration SET step = 'update' WHERE id = $1", INT8OID);
+	PgxcIdentity saved;
+	Datum value = Int64GetDatum(id);
+
+	pgxc_sql_begin(&saved);
+	(void) pgxc_sql_execute(&update, &value, NULL, SPI_OK_UPDATE);
+	pgxc_sql_end(&saved);
+}
+
 static void
 recheck_row_errors(int64 id)
 {
@@ -226,6 +240,8 @@ pgxc_retry(PG_FUNCTION_ARGS)
 							 ? "Use pgxc.resume()."
 							 : NULL);
 
+	if (migration->state == PGXC_STATE_READY)
+		start_over_verification(migration->id);
 	recheck_row_errors(migration->id);
 	forget_attempts(migration->id);
 	come_home(migration);

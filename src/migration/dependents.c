@@ -333,14 +333,16 @@ mapped_function(Oid function, Datum body, List *map, const char **reason)
 	char *old_body =
 		TextDatumGetCString(OidFunctionCall1(F_PG_GET_FUNCTION_SQLBODY,
 											 ObjectIdGetDatum(function)));
-	char *start = strstr(definition, old_body);
+	char *end = strrchr(definition, '\n'); /* the last character */
+	int header = end - definition - strlen(old_body);
 	StringInfoData text;
 	ListCell *lc;
 
-	if (start == NULL)
+	if (header < 0 ||
+		strncmp(definition + header, old_body, strlen(old_body)) != 0)
 		return NULL;
 	initStringInfo(&text);
-	appendBinaryStringInfo(&text, definition, start - definition);
+	appendBinaryStringInfo(&text, definition, header);
 	if (block)
 		appendStringInfoString(&text, "BEGIN ATOMIC\n");
 	foreach (lc, queries)
@@ -377,7 +379,7 @@ add_function(Search *search, const Edge *edge)
 			mapped_function(edge->object.objectId, body, search->map, &reason);
 	if (dependent->statement != NULL)
 		dependent->note = pstrdup(
-			"The arguments appear by number; a body that names them does as well.");
+			"It is the same function with the new column; its arguments appear by number.");
 	else if (search->fate == PGXC_FATE_SWAPPED)
 		dependent->note = pstrdup(
 			"Drop it before contract, and create it again afterwards with the same text.");

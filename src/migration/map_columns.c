@@ -209,7 +209,9 @@ map_targets(Query *query, MapContext *context)
 	{
 		TargetEntry *tle = lfirst_node(TargetEntry, lc);
 
-		if (!tle->resjunk && is_old(entry, tle->resno))
+		if (!tle->resjunk && tle->resno == entry->new_attnum)
+			context->reason = "It sets both columns.";
+		else if (!tle->resjunk && is_old(entry, tle->resno))
 		{
 			tle->resno = entry->new_attnum;
 			tle->resname = get_attname(entry->relid, tle->resno, false);

@@ -88,6 +88,9 @@ pgxc_view_mapped_query(Oid view, List *map, Query **query)
 	return pgxc_map_query(*query, map);
 }
 
+#define RENAMES_COLUMNS \
+	"It gives columns of the table other names by their position."
+
 typedef struct PositionalContext
 {
 	List *map;
@@ -110,7 +113,7 @@ positional_entry(RangeTblEntry *rte, List *map)
 	if (rte->rtekind == RTE_RELATION && rte->alias != NULL &&
 		rte->alias->colnames != NIL &&
 		pgxc_column_map_find(map, rte->relid) != NULL)
-		return "It gives the columns of the table other names by their position.";
+		return RENAMES_COLUMNS;
 	foreach (lc, rte->functions)
 	{
 		RangeTblFunction *function = lfirst_node(RangeTblFunction, lc);
@@ -119,6 +122,25 @@ positional_entry(RangeTblEntry *rte, List *map)
 			return "It reads rows of the table from a function.";
 	}
 	return NULL;
+}
+
+/* (table JOIN other) alias: its text can have a list of the columns' names. */
+static bool
+has_named_join(Query *query, List *map)
+{
+	bool table = false;
+	bool named = false;
+	ListCell *lc;
+
+	foreach (lc, query->rtable)
+	{
+		RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
+
+		table |= rte->rtekind == RTE_RELATION &&
+				 pgxc_column_map_find(map, rte->relid) != NULL;
+		named |= rte->rtekind == RTE_JOIN && rte->alias != NULL;
+	}
+	return table && named;
 }
 
 static bool
@@ -136,9 +158,13 @@ positional_walker(Node *node, void *arg)
 		return false; /* the range table's walker does the rest */
 	}
 	if (IsA(node, Query))
+	{
+		if (has_named_join((Query *) node, context->map))
+			context->reason = RENAMES_COLUMNS;
 		return query_tree_walker((Query *) node, positional_walker, arg,
 								 QTW_IGNORE_JOINALIASES |
 									 QTW_EXAMINE_RTES_BEFORE);
+	}
 	if (IsA(node, RowExpr) &&
 		is_row_type(context->map, ((RowExpr *) node)->row_typeid))
 		context->reason = "It makes rows of the table.";
@@ -203,8 +229,7 @@ pgxc_view_positional(Oid view, List *statements, List *map)
 		{
 			if (strncmp(lfirst(statement), "COMMENT ", 8) != 0 &&
 				has_column_list(lfirst(statement), name))
-				return pstrdup(
-					"Its text gives the columns of the table other names by their position.");
+				return pstrdup(RENAMES_COLUMNS);
 		}
 	}
 	return NULL;

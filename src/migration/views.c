@@ -151,11 +151,12 @@ catalog_obstacle(Oid view, List *views, bool in_place)
 		" WHERE i.indrelid = c.oid AND (i.indisclustered OR i.indisreplident OR ic.reltablespace <> 0))"
 		" OR EXISTS (SELECT FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid"
 		" WHERE a.attnum > 0 AND (a.attrelid = c.oid OR a.attrelid IN (SELECT indexrelid FROM pg_catalog.pg_index WHERE indrelid = c.oid))"
-		" AND (a.attstattarget >= 0 OR a.attoptions IS NOT NULL OR a.attcompression <> ''"
+		" AND (a.attstattarget >= 0 OR a.attcompression <> ''"
+		" OR EXISTS (SELECT FROM pg_catalog.pg_options_to_table(a.attoptions) o WHERE o.option_name IN ('n_distinct', 'n_distinct_inherited'))"
 		" OR a.attrelid = c.oid AND a.attstorage <> t.typstorage)))"
 		" THEN 'It, its columns or its indexes have settings that would be lost.'"
 		" WHEN NOT pg_catalog.has_schema_privilege(c.relowner, c.relnamespace, 'CREATE')"
-		" THEN pg_catalog.format('Its owner %I may not create anything in schema %I.', pg_catalog.pg_get_userbyid(c.relowner), c.relnamespace::pg_catalog.regnamespace)"
+		" THEN pg_catalog.format('Its owner %I may not create anything in schema %s.', pg_catalog.pg_get_userbyid(c.relowner), c.relnamespace::pg_catalog.regnamespace)"
 		" END FROM pg_catalog.pg_class c WHERE c.oid = $1",
 		OIDOID, OIDARRAYOID, BOOLOID);
 	MemoryContext caller = CurrentMemoryContext;
