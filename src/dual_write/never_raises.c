@@ -16,6 +16,7 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
+#include "core/compat.h"
 #include "dual_write/never_raises.h"
 
 /*
@@ -56,7 +57,7 @@ static const Oid harmless[] = {
 	F_NUMERIC_INT2,          /* 1782 */
 	F_UUID_OUT,              /* 2953 */
 	F_TEXT_BOOL,             /* 2971 */
-	F_REVERSE                /* 3062 */
+	PGXC_F_REVERSE_TEXT      /* 3062 */
 };
 
 static int

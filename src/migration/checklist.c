@@ -162,7 +162,6 @@ check_dependents(List *checks, const PgxcMigration *m, bool recreate_views)
 	StringInfoData advice;
 	ListCell *lc;
 	int blocking = 0;
-	int hints = 0;
 
 	initStringInfo(&names);
 	initStringInfo(&advice);
@@ -180,8 +179,6 @@ check_dependents(List *checks, const PgxcMigration *m, bool recreate_views)
 						 dependent->blocks ? "" : " (mentions it)");
 		if (dependent->blocks)
 			blocking++;
-		else
-			hints++;
 		if (dependent->blocks)
 			appendStringInfo(&advice, "%s%s", advice.len > 0 ? "\n" : "",
 							 dependent->statement ? dependent->statement
