@@ -292,4 +292,11 @@ pgxc_portal_run(Portal portal, DestReceiver *dest)
 #define PGXC_HAVE_TRANSACTION_TIMEOUT 1
 #endif
 
+/* reverse(text): 18 has another one besides. */
+#if PG_VERSION_NUM >= 180000
+#define PGXC_F_REVERSE_TEXT F_REVERSE_TEXT
+#else
+#define PGXC_F_REVERSE_TEXT F_REVERSE
+#endif
+
 #endif /* PGXC_COMPAT_H */
