@@ -198,6 +198,42 @@ check_referencing_owner(const PgxcPiece *piece)
 }
 
 /*
+ * An index on two columns, or a foreign key between two, can be exchanged by
+ * one migration at a time.  Throws 55006.
+ */
+static void
+check_carried_by_another(const PgxcPiece *piece)
+{
+	static PgxcStatement find = PGXC_SQL(
+		"SELECT m.name FROM pgxc.piece p JOIN pgxc.migration m ON m.id = p.migration_id"
+		" WHERE m.phase = 'migrate' AND p.relation = $1 AND p.old_name = $2 AND p.kind <> 'not null'"
+		" ORDER BY m.id LIMIT 1",
+		REGCLASSOID, TEXTOID);
+	PgxcIdentity saved;
+	Datum values[2];
+
+	if (piece->kind == PGXC_PIECE_NOT_NULL)
+		return;
+	values[0] = ObjectIdGetDatum(piece->relid);
+	values[1] = CStringGetTextDatum(piece->old_name);
+	pgxc_sql_begin(&saved);
+	if (pgxc_sql_select_latest(&find, values, NULL) > 0)
+	{
+		bool isnull;
+
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_OBJECT_IN_USE),
+			 errmsg(
+				 "\"%s\" of table \"%s\" is being carried over by migration \"%s\"",
+				 piece->old_name, get_rel_name(piece->relid),
+				 TextDatumGetCString(pgxc_sql_value(0, 1, &isnull))),
+			 errhint("Contract that migration first, or roll it back.")));
+	}
+	pgxc_sql_end(&saved);
+}
+
+/*
  * BEFORE triggers fire in the order of their names; ours has to be the last.
  */
 static void
@@ -267,6 +303,7 @@ pgxc_carry_preflight(const PgxcShape *shape, List *tree)
 					"the new column is made from several columns; keep_old => true keeps these and what is on them");
 			if (piece->kind == PGXC_PIECE_REFERENCING)
 				check_referencing_owner(piece);
+			check_carried_by_another(piece);
 		}
 	}
 }
