@@ -47,6 +47,7 @@ OBJS = \
 	src/backfill/throttle_function.o \
 	src/backfill/verify.o \
 	src/backfill/worker.o \
+	src/dual_write/carry.o \
 	src/dual_write/config.o \
 	src/dual_write/config_cache.o \
 	src/dual_write/environment.o \
@@ -54,6 +55,8 @@ OBJS = \
 	src/dual_write/subquery.o \
 	src/dual_write/transform.o \
 	src/dual_write/trigger.o \
+	src/dual_write/unconverted.o \
+	src/dual_write/update_projection.o \
 	src/migration/alter.o \
 	src/migration/build.o \
 	src/migration/build_constraint.o \

@@ -60,6 +60,7 @@ CREATE TABLE pgxc.migration (
 	verify_started_at timestamptz,
 	verified_at timestamptz,
 	verified_rows bigint,
+	unconverted_seen bigint NOT NULL DEFAULT 0,
 	ready_at timestamptz,
 	blocked_tries integer NOT NULL DEFAULT 0,
 	starts integer NOT NULL DEFAULT 0,
@@ -555,7 +556,8 @@ SELECT m.id, m.name, m.kind,
 			WHEN e.state = 'queued' THEN
 				CASE WHEN s.preloaded THEN 'wait: a worker will start it' ELSE format('CALL pgxc.run(%s)', m.id) END
 			WHEN e.state = 'running' THEN
-				CASE WHEN m.step = 'verify' THEN 'wait: every row is being verified' ELSE 'wait: the rows are being updated' END
+				CASE WHEN w.building THEN 'wait: indexes and constraints are being built'
+					 WHEN m.step = 'verify' THEN 'wait: every row is being verified' ELSE 'wait: the rows are being updated' END
 			WHEN e.state = 'paused' THEN format('SELECT pgxc.resume(%s) lets it go on', m.id)
 			WHEN e.state = 'blocked' THEN 'mend the cause; it goes on by itself'
 			WHEN e.state = 'attention' THEN
@@ -578,6 +580,7 @@ SELECT m.id, m.name, m.kind,
 			ORDER BY o.id LIMIT 1) b ON true
 	   CROSS JOIN LATERAL (
 		   SELECT count(*) AS workers,
+				  bool_or(l.activity = 'building') AS building,
 				  sum(l.rows_per_second)::bigint AS rows_per_second,
 				  sum(l.blocks_per_second) AS blocks_per_second,
 				  max(l.wait_reason) AS wait_reason

@@ -332,6 +332,50 @@ INSERT INTO moved (id, region) VALUES (1, 1);
 UPDATE moved SET region = 2;
 TABLE moved;
 
+-- An UPDATE does without the trigger, and without the lock that it costs, where
+-- nothing else makes the executor lock each row.
+CREATE FUNCTION fired(statement text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF) ' || statement LOOP
+		IF line LIKE 'Trigger %' THEN
+			RETURN NEXT line;
+		END IF;
+	END LOOP;
+END $$;
+SELECT fired($$INSERT INTO written (id, a) VALUES (11, 'a'), (12, 'b')$$);
+SELECT fired($$UPDATE written SET b = 'updated' WHERE id = 11$$);
+SELECT fired($$WITH u AS (UPDATE written SET a = 'in a query' WHERE id = 12 RETURNING id) SELECT * FROM u$$);
+SELECT fired($$UPDATE parted SET a = '7' WHERE id = 1$$);
+SELECT * FROM written WHERE id > 10 ORDER BY id;
+CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+CREATE TRIGGER nothing BEFORE UPDATE ON written FOR EACH ROW EXECUTE FUNCTION nothing();
+SELECT fired($$UPDATE written SET b = 'fired' WHERE id = 11$$);
+DROP TRIGGER nothing ON written;
+ALTER TABLE written ENABLE TRIGGER zz_pgxc;
+SELECT fired($$UPDATE written SET a = 'not always' WHERE id = 12$$);
+SELECT * FROM written WHERE id > 10 ORDER BY id;
+-- What is computed behind it sees the column: generated columns, AFTER triggers,
+-- RETURNING, CHECK and WITH CHECK OPTION.  Two migrations may be in a chain.
+CREATE TABLE behind (id integer, a text, b text, c text, g text GENERATED ALWAYS AS (b || '!') STORED, CHECK (b <> 'bad'));
+CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE '% -> %', OLD, NEW; RETURN NULL; END $$;
+CREATE TRIGGER tell AFTER UPDATE ON behind FOR EACH ROW EXECUTE FUNCTION tell();
+CREATE VIEW behind_view AS SELECT * FROM behind WHERE b < 'm' WITH CHECK OPTION;
+CALL dual_write('behind', 'b', 'lower(t.a)', '{a,upper(t.b)}');
+CREATE TRIGGER zz_pgxc_2 BEFORE INSERT OR UPDATE ON behind FOR EACH ROW EXECUTE FUNCTION pgxc.dual_write('4712', 'second', 'c', 'old', '(''<''::text || t.b)', '{}', 'b', '!');
+ALTER TABLE behind ENABLE ALWAYS TRIGGER zz_pgxc_2;
+INSERT INTO behind (id, a) VALUES (1, 'A');
+UPDATE behind SET a = 'B' RETURNING *;
+UPDATE behind SET b = 'c' RETURNING *;
+UPDATE behind SET a = 'BAD';
+UPDATE behind_view SET a = 'Z';
+BEGIN;
+DECLARE c CURSOR FOR SELECT * FROM behind;
+MOVE c;
+UPDATE behind SET a = 'Cursor' WHERE CURRENT OF c;
+COMMIT;
+UPDATE behind SET a = behind.a || v.n FROM (VALUES (1), (2)) v (n) WHERE n > 1 RETURNING behind.*;
 -- Other triggers that change the column; those before us in the order of names.
 CREATE TABLE triggered (id integer, a text, b text);
 CREATE FUNCTION change_a() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.a := NEW.a || '!'; RETURN NEW; END $$;

@@ -16,6 +16,7 @@
 #include "core/shared_state.h"
 #include "core/wakeup.h"
 #include "dual_write/config_cache.h"
+#include "dual_write/update_projection.h"
 #include "migration/build.h"
 
 PGXC_MODULE_MAGIC;
@@ -32,6 +33,7 @@ _PG_init(void)
 	pgxc_leaf_tables_init();
 	pgxc_chunk_statement_init();
 	pgxc_dual_write_init();
+	pgxc_update_projection_init();
 	pgxc_build_init();
 	pgxc_database_hold_init();
 	pgxc_launcher_init();

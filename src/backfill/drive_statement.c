@@ -144,11 +144,20 @@ run_in_transaction(PgxcDrive *drive, const PgxcDriveStatement *statement)
 static char *
 leftover_drop(PgxcDrive *drive, const PgxcDriveStatement *statement)
 {
-	Oid schema = get_rel_namespace(statement->leftover_table);
-	Oid index = get_relname_relid(statement->leftover, schema);
+	Oid schema;
+	Oid index;
 	HeapTuple tuple;
 	bool invalid = false;
 
+	/*
+	 * Whoever interrupted us may be about to drop the column and all that
+	 * stands on it: let them finish first.
+	 */
+	if (pgxc_slot_interrupted(drive->slot))
+		pgxc_migration_control_lock(drive->migration_id, RowShareLock);
+
+	schema = get_rel_namespace(statement->leftover_table);
+	index = get_relname_relid(statement->leftover, schema);
 	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
 	if (HeapTupleIsValid(tuple))
 	{

@@ -36,7 +36,8 @@ typedef struct Totals
 	int indexes;
 	bool indexed; /* an assigned column is */
 	bool published;
-	List *triggers; /* of char * */
+	bool fire_triggers; /* of the table itself */
+	List *triggers;     /* of char * */
 } Totals;
 
 /* UPDATE OF fires for the columns that are assigned. */
@@ -72,9 +73,13 @@ add_triggers(Totals *totals, Relation leaf, List *columns)
 		ListCell *lc;
 		bool known = false;
 
+		/* Those that keep columns equal step aside. */
 		if (trigger->tgisinternal || !TRIGGER_FOR_UPDATE(trigger->tgtype) ||
 			trigger->tgenabled == TRIGGER_DISABLED ||
-			trigger->tgenabled == TRIGGER_FIRES_ON_REPLICA ||
+			trigger->tgenabled == (totals->fire_triggers
+									   ? TRIGGER_FIRES_ON_REPLICA
+									   : TRIGGER_FIRES_ON_ORIGIN) ||
+			strncmp(trigger->tgname, "~pgxc_", 6) == 0 ||
 			!fires_for_columns(trigger, leaf, columns))
 			continue;
 		foreach (lc, totals->triggers)
@@ -143,20 +148,23 @@ side_effects(const Totals *totals)
 						 "%severy updated row goes to logical subscribers",
 						 buf.len > 0 ? "; " : "");
 	if (buf.len == 0)
-		appendStringInfoString(&buf,
-							   "none: no triggers for UPDATE, not published");
+		appendStringInfoString(
+			&buf, totals->fire_triggers
+					  ? "none: no triggers for UPDATE, not published"
+					  : "none: triggers are not fired, not published");
 	return buf.data;
 }
 
 /*
- * The steps of a backfill, as a list of PgxcPlanStep.  Takes ACCESS SHARE on
+ * The steps of a backfill, as a list of PgxcPlanStep.  fire_triggers: those
+ * that fire for other sessions fire for its chunks, too.  Takes ACCESS SHARE on
  * each leaf for a moment.
  */
 List *
-pgxc_plan_backfill(Oid relid, List *columns, int passes, int parallel_workers,
-				   double max_duty)
+pgxc_plan_backfill(Oid relid, List *columns, bool fire_triggers, int passes,
+				   int parallel_workers, double max_duty)
 {
-	Totals totals = { 0 };
+	Totals totals = { .fire_triggers = fire_triggers };
 	List *steps = NIL;
 	ListCell *lc;
 	double bytes;

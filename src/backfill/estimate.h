@@ -17,7 +17,8 @@ typedef struct PgxcPlanStep
 
 extern List *pgxc_plan_add(List *steps, const char *action, const char *lock,
 						   const char *duration, char *detail);
-extern List *pgxc_plan_backfill(Oid relid, List *columns, int passes,
-								int parallel_workers, double max_duty);
+extern List *pgxc_plan_backfill(Oid relid, List *columns, bool fire_triggers,
+								int passes, int parallel_workers,
+								double max_duty);
 
 #endif /* PGXC_ESTIMATE_H */

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -76,6 +77,9 @@ pgxc_settings_list(void)
  * Let starts on the same hierarchy come one after the other, so that two of
  * them cannot both find a column free.  A lock on an object of ours, until the
  * end of the transaction.
+ *
+ * The caller has no lock on the table: whoever goes first may be asking for a
+ * heavy one, and would do so in vain for as long as we wait here.
  */
 void
 pgxc_lock_hierarchy(Oid relid)
@@ -84,6 +88,19 @@ pgxc_lock_hierarchy(Oid relid)
 	Oid top = ancestors == NIL ? relid : llast_oid(ancestors);
 
 	LockDatabaseObject(pgxc_catalog_table("migration"), top, 2, ExclusiveLock);
+}
+
+/*
+ * The same for starts of one name, so that nobody waits for the other one's
+ * row with a heavy lock on a table.  After the hierarchy's.
+ */
+void
+pgxc_lock_name(const char *name)
+{
+	uint32 hash = string_hash(name, strlen(name) + 1);
+
+	LockDatabaseObject(pgxc_catalog_table("migration"), (Oid) hash, 4,
+					   ExclusiveLock);
 }
 
 /*

@@ -11,6 +11,7 @@ extern Datum pgxc_text_list_datum(List *list);
 extern Datum pgxc_oid_list_datum(List *list);
 extern List *pgxc_settings_list(void);
 extern void pgxc_lock_hierarchy(Oid relid);
+extern void pgxc_lock_name(const char *name);
 extern void pgxc_warn_without_workers(int64 id);
 extern void pgxc_report_same_name(const char *name, int64 id, bool same,
 								  const char *state, const char *phase);

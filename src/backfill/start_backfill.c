@@ -241,7 +241,8 @@ say_plan(Relation rel, const PgxcAssignments *assignments,
 	int n = 0;
 
 	foreach (lc, pgxc_plan_backfill(RelationGetRelid(rel), assignments->columns,
-									options->passes, options->parallel_workers,
+									true, options->passes,
+									options->parallel_workers,
 									options->max_duty > 0 ? options->max_duty
 														  : pgxc_max_duty))
 	{
@@ -264,6 +265,19 @@ require_arguments(FunctionCallInfo fcinfo)
 					PG_ARGISNULL(ARG_RELATION) ? "relation" : "assignments"),
 			 errhint(
 				 "Call pgxc.start_backfill('table', 'column = expression').")));
+}
+
+/* With ACCESS SHARE.  Throws if there is no such table, or not for us. */
+static Relation
+open_table(Oid relid)
+{
+	Relation rel = try_relation_open(relid, AccessShareLock);
+
+	if (rel == NULL)
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("relation with OID %u does not exist", relid)));
+	pgxc_preflight_relation(rel, true);
+	return rel;
 }
 
 PG_FUNCTION_INFO_V1(pgxc_start_backfill);
@@ -289,12 +303,13 @@ pgxc_start_backfill(PG_FUNCTION_ARGS)
 	require_arguments(fcinfo);
 	pgxc_options_read(fcinfo, ARG_TARGET_CHUNK_MS, false, &options);
 
-	rel = try_relation_open(PG_GETARG_OID(ARG_RELATION), AccessShareLock);
-	if (rel == NULL)
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-						errmsg("relation with OID %u does not exist",
-							   PG_GETARG_OID(ARG_RELATION))));
-	pgxc_preflight_relation(rel, true);
+	rel = open_table(PG_GETARG_OID(ARG_RELATION));
+	if (!dry_run)
+	{
+		relation_close(rel, AccessShareLock);
+		pgxc_lock_hierarchy(PG_GETARG_OID(ARG_RELATION));
+		rel = open_table(PG_GETARG_OID(ARG_RELATION));
+	}
 
 	family = pgxc_relation_family(RelationGetRelid(rel));
 	assignments = pgxc_assignments_analyze(
@@ -322,7 +337,7 @@ pgxc_start_backfill(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	}
 
-	pgxc_lock_hierarchy(RelationGetRelid(rel));
+	pgxc_lock_name(name);
 	id = same_migration(name, RelationGetRelid(rel), assignments);
 	if (id == 0)
 	{

@@ -54,7 +54,9 @@ set_step(const PgxcMigration *migration, const char *step, int round)
 {
 	static PgxcStatement update = PGXC_SQL(
 		"UPDATE pgxc.migration SET step = $2, round = $3,"
-		" verify_started_at = CASE WHEN $2 = 'verify' THEN clock_timestamp() ELSE verify_started_at END"
+		" verify_started_at = CASE WHEN $2 = 'verify' THEN clock_timestamp() ELSE verify_started_at END,"
+		" unconverted_seen = CASE WHEN $2 = 'verify' THEN (SELECT count(*) FROM pgxc.event e"
+		" WHERE e.migration_id = $1 AND e.event = 'unconverted') ELSE unconverted_seen END"
 		" WHERE id = $1",
 		INT8OID, TEXTOID, INT4OID);
 	PgxcIdentity saved;

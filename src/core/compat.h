@@ -13,7 +13,9 @@
 #include "catalog/pg_publication.h"
 #include "commands/defrem.h"
 #include "miscadmin.h"
+#include "nodes/execnodes.h"
 #include "nodes/parsenodes.h"
+#include "nodes/plannodes.h"
 #include "parser/parse_relation.h"
 #include "parser/parse_type.h"
 #include "pgstat.h"
@@ -232,6 +234,18 @@ pgxc_selected_columns(Query *query, RangeTblEntry *rte)
 #else
 	(void) query;
 	return &rte->selectedCols;
+#endif
+}
+
+/* The columns that an UPDATE assigns in one of its tables. */
+static inline List *
+pgxc_update_columns(ModifyTableState *state, int index)
+{
+#if PG_VERSION_NUM >= 180000
+	return (List *) list_nth(state->mt_updateColnosLists, index);
+#else
+	return (List *) list_nth(
+		castNode(ModifyTable, state->ps.plan)->updateColnosLists, index);
 #endif
 }
 

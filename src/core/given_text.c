@@ -167,6 +167,8 @@ pgxc_given_check(const PgxcGivenText *given, Node *expr, List *family,
 				 bool has_predicate, const char *what)
 {
 	ForbiddenContext context = { family, false, false, false };
+	bool both_ways = strcmp(given->argument, "up") == 0 ||
+					 strcmp(given->argument, "down") == 0;
 
 	(void) forbidden_walker(expr, &context);
 
@@ -190,8 +192,12 @@ pgxc_given_check(const PgxcGivenText *given, Node *expr, List *family,
 			ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("%s gives another value each time it is evaluated", what),
-			 errdetail("pgxc cannot tell from it which rows are done."),
-			 errhint(
-				 "Pass a predicate that is false once a row is updated, such as '<column> IS NULL'."),
+			 both_ways
+				 ? errdetail("The two columns could not be kept equal.")
+				 : errdetail("pgxc cannot tell from it which rows are done."),
+			 both_ways
+				 ? errhint("Compute it from the row's own values.")
+				 : errhint(
+					   "Pass a predicate that is false once a row is updated, such as '<column> IS NULL'."),
 			 pgxc_given_errposition(given, exprLocation(expr))));
 }

@@ -162,6 +162,13 @@ pgxc_slot_interrupt_build(PgxcSlot *slot)
 	(void) kill(slot->pid, SIGINT);
 }
 
+/* For the process of the slot: did one of us cancel its long statement? */
+bool
+pgxc_slot_interrupted(PgxcSlot *slot)
+{
+	return slot != NULL && *(volatile bool *) &slot->interrupted;
+}
+
 /*
  * For the process of the slot, after its long statement, when it has published
  * that it is no longer at it: was that cancelled by one of us?  (Otherwise an

@@ -120,6 +120,7 @@ extern void pgxc_slot_detach(PgxcSlot *slot);
 extern void pgxc_slot_publish(PgxcSlot *slot, const PgxcLive *live);
 extern bool pgxc_slot_stop_requested(PgxcSlot *slot);
 extern void pgxc_slot_interrupt_build(PgxcSlot *slot);
+extern bool pgxc_slot_interrupted(PgxcSlot *slot);
 extern bool pgxc_slot_take_interrupt(PgxcSlot *slot);
 extern void pgxc_interrupt_build(int64 migration_id);
 extern int pgxc_slots_copy(PgxcSlot **slots);

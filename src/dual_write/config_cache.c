@@ -81,9 +81,9 @@ sweep(void)
 
 /* The first use, a use inside of a use, or the first after an invalidation. */
 static PgxcDualWrite *
-find_or_build(CacheEntry *entry, const TriggerData *data)
+find_or_build(CacheEntry *entry, const Trigger *trigger, Relation rel)
 {
-	Oid relid = RelationGetRelid(data->tg_relation);
+	Oid relid = RelationGetRelid(rel);
 	uint64 before;
 	PgxcDualWrite *dw;
 
@@ -93,7 +93,7 @@ find_or_build(CacheEntry *entry, const TriggerData *data)
 
 	sweep();
 	before = invalidations;
-	dw = pgxc_dual_write_build(data->tg_trigger, data->tg_relation);
+	dw = pgxc_dual_write_build(trigger, rel);
 	/* What came meanwhile did not find it in the list. */
 	dw->stale = invalidations != before;
 	dw->next = entry->compiled;
@@ -102,33 +102,32 @@ find_or_build(CacheEntry *entry, const TriggerData *data)
 }
 
 /*
- * What the trigger that fires is to do.  "remembered" is where the caller keeps
+ * What a trigger is to do on its table.  "remembered" is where the caller keeps
  * a pointer for us from row to row; NULL at first.  The result is good until
  * something is evaluated, or longer between pgxc_dual_write_use() and _unuse().
  * Throws what pgxc_dual_write_build() does.
  */
 PgxcDualWrite *
-pgxc_dual_write_find(const TriggerData *data, void **remembered)
+pgxc_dual_write_find(const Trigger *trigger, Relation rel, void **remembered)
 {
 	CacheEntry *entry = (CacheEntry *) *remembered;
 	PgxcDualWrite *dw;
 
-	if (unlikely(entry == NULL || entry->trigger != data->tg_trigger->tgoid))
+	if (unlikely(entry == NULL || entry->trigger != trigger->tgoid))
 	{
 		bool found;
 
 		if (cache == NULL)
 			create_cache();
-		entry =
-			hash_search(cache, &data->tg_trigger->tgoid, HASH_ENTER, &found);
+		entry = hash_search(cache, &trigger->tgoid, HASH_ENTER, &found);
 		if (!found)
 			entry->compiled = NULL;
 		*remembered = entry;
 	}
 	dw = entry->compiled;
 	if (unlikely(dw == NULL || dw->stale || dw->in_use ||
-				 dw->relid != RelationGetRelid(data->tg_relation)))
-		dw = find_or_build(entry, data);
+				 dw->relid != RelationGetRelid(rel)))
+		dw = find_or_build(entry, trigger, rel);
 	return dw;
 }
 

@@ -7,7 +7,7 @@
 
 #include "dual_write/config.h"
 
-extern PgxcDualWrite *pgxc_dual_write_find(const TriggerData *data,
+extern PgxcDualWrite *pgxc_dual_write_find(const Trigger *trigger, Relation rel,
 										   void **remembered);
 extern void pgxc_dual_write_use(PgxcDualWrite *dual_write);
 extern void pgxc_dual_write_unuse(PgxcDualWrite *dual_write);

@@ -127,8 +127,11 @@ row_params(PgxcSubquery *subquery, TupleTableSlot *row)
 		}
 		else
 		{
-			HeapTuple tuple = ExecCopySlotHeapTuple(row);
+			HeapTuple tuple;
 
+			slot_getallattrs(row);
+			tuple = heap_form_tuple(subquery->row, row->tts_values,
+									row->tts_isnull);
 			param->value = heap_copy_tuple_as_datum(tuple, subquery->row);
 			param->isnull = false;
 			param->ptype = subquery->row_type;

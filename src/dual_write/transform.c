@@ -348,16 +348,19 @@ is_data_error(int sqlerrcode)
 
 /*
  * The same, but null for a value that the expression fails on (an error of
- * class 22, 23 or P0).  All other errors are thrown.
+ * class 22, 23 or P0; *sqlerrcode is that, otherwise 0).  All other errors are
+ * thrown.
  */
 Datum
 pgxc_transform_try(PgxcTransform *transform, const PgxcEnvironment *environment,
-				   Oid owner, TupleTableSlot *row, bool *isnull)
+				   Oid owner, TupleTableSlot *row, bool *isnull,
+				   int *sqlerrcode)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner resources = CurrentResourceOwner;
 	volatile Datum value = (Datum) 0;
 
+	*sqlerrcode = 0;
 	if (transform->never_raises)
 		return pgxc_transform_run(transform, environment, owner, row, isnull);
 
@@ -382,6 +385,7 @@ pgxc_transform_try(PgxcTransform *transform, const PgxcEnvironment *environment,
 		CurrentResourceOwner = resources;
 		if (!is_data_error(error->sqlerrcode))
 			ReThrowError(error);
+		*sqlerrcode = error->sqlerrcode;
 		FreeErrorData(error);
 		transform->broken = transform->fragile;
 		value = (Datum) 0;

@@ -53,6 +53,7 @@ extern Datum pgxc_transform_run(const PgxcTransform *transform,
 								TupleTableSlot *row, bool *isnull);
 extern Datum pgxc_transform_try(PgxcTransform *transform,
 								const PgxcEnvironment *environment, Oid owner,
-								TupleTableSlot *row, bool *isnull);
+								TupleTableSlot *row, bool *isnull,
+								int *sqlerrcode);
 
 #endif /* PGXC_TRANSFORM_H */

@@ -29,6 +29,7 @@
 #include "core/compat.h"
 #include "core/ddl.h"
 #include "core/sql_runner.h"
+#include "core/toplevel.h"
 #include "migration/carry_over.h"
 #include "migration/piece.h"
 
@@ -68,6 +69,7 @@
 	" WHEN c.relkind = 'p' THEN 'a foreign key of a partitioned table cannot be added without blocking writes' END"            \
 	" FROM a JOIN pg_constraint n ON n.confrelid = a.attrelid AND n.contype = 'f' AND a.attnum = ANY (n.confkey)"              \
 	" JOIN pg_class c ON c.oid = n.conrelid WHERE n.conparentid = 0"                                                           \
+	" AND NOT (n.conrelid = a.attrelid AND a.attnum = ANY (n.conkey))"                                                         \
 	" UNION ALL SELECT 6, 7, s.stxrelid, s.stxname::text, pg_get_statisticsobjdef(s.oid), NULL"                                \
 	" FROM a JOIN pg_statistic_ext s ON s.stxrelid = a.attrelid WHERE a.attnum = ANY (s.stxkeys::int2[])"                      \
 	" OR EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_statistic_ext'::regclass AND d.objid = s.oid"                   \
@@ -378,6 +380,21 @@ try_index(Trial *trial)
 	pgxc_define_index_without_build(trial->piece->relid, stmt);
 }
 
+/* What its expressions need, and whether it may be made where the old one is. */
+static void
+try_statistics(Trial *trial)
+{
+	CreateStatsStmt *stmt =
+		castNode(CreateStatsStmt, pgxc_parse_utility(trial->piece->definition));
+	PgxcIdentity saved;
+
+	llast(stmt->defnames) = makeString(trial->piece->new_name);
+	pgxc_identity_push(&saved, pgxc_relation_owner(trial->piece->relid),
+					   SECURITY_LOCAL_USERID_CHANGE);
+	pgxc_run_utility((Node *) stmt, trial->piece->definition);
+	pgxc_identity_pop(&saved);
+}
+
 /*
  * The type of the column on the other side of a foreign key.
  */
@@ -446,8 +463,10 @@ try_piece(void *arg)
 		case PGXC_PIECE_REFERENCING:
 			try_foreign_key(trial);
 			break;
-		case PGXC_PIECE_NOT_NULL:
 		case PGXC_PIECE_STATISTICS:
+			try_statistics(trial);
+			break;
+		case PGXC_PIECE_NOT_NULL:
 		case PGXC_NUM_PIECE_KINDS:
 			break;
 	}
@@ -463,13 +482,15 @@ pgxc_carry_try(const PgxcShape *shape, List *pieces)
 {
 	ListCell *lc;
 
-	if (shape->same_type)
-		return;
 	foreach (lc, pieces)
 	{
 		Trial trial = { shape, (PgxcPiece *) lfirst(lc) };
-		ErrorData *error = pgxc_subxact(try_piece, &trial, false);
+		ErrorData *error;
 
+		/* The same type; but statistics may be where the owner has no rights. */
+		if (shape->same_type && trial.piece->kind != PGXC_PIECE_STATISTICS)
+			continue;
+		error = pgxc_subxact(try_piece, &trial, false);
 		if (error == NULL)
 			continue;
 		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)

@@ -7,7 +7,9 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
+#include "commands/trigger.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -39,7 +41,8 @@ check_data(List *checks, const PgxcMigration *m)
 	static PgxcStatement find = PGXC_SQL(
 		"SELECT coalesce((SELECT sum(l.rows_updated) FROM pgxc.leaf l WHERE l.migration_id = m.id), 0)::bigint,"
 		" coalesce(m.verified_rows, 0), (SELECT count(*) FROM pgxc.row_error e WHERE e.migration_id = m.id),"
-		" to_char(m.verified_at, 'YYYY-MM-DD HH24:MI:SS TZ') FROM pgxc.migration m WHERE m.id = $1",
+		" to_char(m.verified_at, 'YYYY-MM-DD HH24:MI:SS TZ'), (SELECT count(*) FROM pgxc.event v"
+		" WHERE v.migration_id = m.id AND v.event = 'unconverted') - m.unconverted_seen FROM pgxc.migration m WHERE m.id = $1",
 		INT8OID);
 	PgxcIdentity saved;
 	MemoryContext caller = CurrentMemoryContext;
@@ -48,6 +51,7 @@ check_data(List *checks, const PgxcMigration *m)
 	int64 updated;
 	int64 verified;
 	int64 errors;
+	int64 unconverted;
 	char *at = NULL;
 	bool isnull;
 
@@ -59,6 +63,7 @@ check_data(List *checks, const PgxcMigration *m)
 	value = pgxc_sql_value(0, 4, &isnull);
 	if (!isnull)
 		at = MemoryContextStrdup(caller, TextDatumGetCString(value));
+	unconverted = pgxc_sql_int64(0, 5);
 	pgxc_sql_end(&saved);
 
 	checks = add_check(checks, "backfill", ready,
@@ -72,11 +77,52 @@ check_data(List *checks, const PgxcMigration *m)
 					  (long long) verified, at)
 		   : pstrdup("not verified yet"),
 		psprintf("wait for it with CALL pgxc.wait(%lld)", (long long) m->id));
-	return add_check(
+	checks = add_check(
 		checks, "rows that cannot be converted", errors == 0,
 		psprintf("%lld rows", (long long) errors),
 		psprintf(
 			"mend the rows in pgxc.row_errors, then SELECT pgxc.retry(%lld)",
+			(long long) m->id));
+	return add_check(
+		checks, "every write since then was converted", unconverted == 0,
+		psprintf("%lld transactions wrote a value that cannot be converted",
+				 (long long) unconverted),
+		psprintf("SELECT pgxc.retry(%lld) reads every row again and finds it",
+				 (long long) m->id));
+}
+
+/*
+ * A trigger that was disabled, or is missing on a partition, lets the columns
+ * drift apart unseen.
+ */
+static List *
+check_trigger(List *checks, const PgxcMigration *m)
+{
+	StringInfoData missing;
+	ListCell *lc;
+	char *name = pgxc_trigger_name(m->id);
+
+	initStringInfo(&missing);
+	foreach (lc, pgxc_migration_tree(m->relid))
+	{
+		Relation rel = table_open(lfirst_oid(lc), AccessShareLock);
+		bool found = false;
+
+		for (int i = 0; rel->trigdesc && i < rel->trigdesc->numtriggers; i++)
+			found |=
+				strcmp(rel->trigdesc->triggers[i].tgname, name) == 0 &&
+				rel->trigdesc->triggers[i].tgenabled == TRIGGER_FIRES_ALWAYS;
+		if (!found)
+			appendStringInfo(&missing, "%s%s", missing.len > 0 ? ", " : "",
+							 RelationGetRelationName(rel));
+		table_close(rel, NoLock);
+	}
+	return add_check(
+		checks, "the trigger keeps both columns equal", missing.len == 0,
+		missing.len == 0 ? pstrdup("it is enabled on every table")
+						 : psprintf("missing or disabled on: %s", missing.data),
+		psprintf(
+			"SELECT pgxc.rollback(%lld), and start again: writes were missed",
 			(long long) m->id));
 }
 
@@ -202,6 +248,7 @@ pgxc_checklist_items(const PgxcMigration *m, bool recreate_views)
 	List *checks = NIL;
 
 	checks = check_data(checks, m);
+	checks = check_trigger(checks, m);
 	checks = check_pieces(checks, m, pieces, true);
 	checks = check_pieces(checks, m, pieces, false);
 	checks = check_latecomers(checks, m, pieces);

@@ -117,8 +117,9 @@ come_home(const PgxcMigration *migration)
 static void
 start_over_verification(int64 id)
 {
-	static PgxcStatement update = PGXC_SQL(
-		"UPDATE pgxc.migration SET step = 'update' WHERE id = $1", INT8OID);
+	static PgxcStatement update =
+		PGXC_SQL("UPDATE pgxc.migration SET step = 'update' WHERE id = $1",
+				 INT8OID);
 	PgxcIdentity saved;
 	Datum value = Int64GetDatum(id);
 

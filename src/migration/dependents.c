@@ -45,6 +45,7 @@ typedef struct Search
 	Oid relid;
 	List *old_columns;
 	const char *new_column;
+	bool has_new; /* the new column is there: statements can name it */
 	PgxcColumnFate fate;
 	List *map;
 	List *views; /* OIDs */
@@ -87,7 +88,7 @@ add_view(Search *search, Oid view)
 	ObjectAddressSet(object, RelationRelationId, view);
 	dependent = add_dependent(search, &object, NULL);
 	dependent->recreatable = reason == NULL;
-	if (search->fate == PGXC_FATE_REPLACED)
+	if (search->fate == PGXC_FATE_REPLACED && search->has_new)
 		dependent->statement = pgxc_view_replacement(view, search->map);
 
 	if (reason != NULL)
@@ -95,6 +96,9 @@ add_view(Search *search, Oid view)
 	else if (dependent->statement != NULL)
 		dependent->note = pstrdup(
 			"Run the statement, or contract with recreate_views => true.");
+	else if (search->fate == PGXC_FATE_REPLACED && !search->has_new)
+		dependent->note = pstrdup(
+			"contract with recreate_views => true lets it read the new column; once the migration has started, pgxc.checklist() gives the statement that does so.");
 	else if (search->fate == PGXC_FATE_REPLACED)
 		dependent->note = pstrdup(
 			"contract with recreate_views => true lets it read the new column; its rows stay.");
@@ -174,7 +178,7 @@ add_generated(Search *search, const Edge *edge)
 											  column->objectSubId, false)));
 
 #ifdef PGXC_HAVE_SET_EXPRESSION
-	if (search->fate != PGXC_FATE_GONE)
+	if (search->fate != PGXC_FATE_GONE && search->has_new)
 	{
 		char *text = mapped_generation(search, column);
 
@@ -239,7 +243,7 @@ mapped_column_list(Datum attrs, PgxcColumnMap *entry, bool *mapped)
 		if (list_member_int(entry->old_attnums, attnum))
 		{
 			*mapped = true;
-			if (has_new)
+			if (has_new || entry->new_attnum == InvalidAttrNumber)
 				continue;
 			has_new = true;
 			attnum = entry->new_attnum;
@@ -302,7 +306,7 @@ add_publication(Search *search, const Edge *edge)
 	dependent = add_dependent(search, &edge->object,
 							  in_list ? "publication column list"
 									  : "publication row filter");
-	if (filter != NULL)
+	if (filter != NULL && search->has_new)
 		dependent->statement = psprintf(
 			"ALTER PUBLICATION %s DROP TABLE ONLY %s; ALTER PUBLICATION %s ADD TABLE ONLY %s%s%s",
 			publication, pgxc_qualified_name(entry->relid), publication,
@@ -374,7 +378,7 @@ add_function(Search *search, const Edge *edge)
 	Datum body;
 
 	body = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosqlbody, &isnull);
-	if (!isnull && search->fate == PGXC_FATE_REPLACED)
+	if (!isnull && search->fate == PGXC_FATE_REPLACED && search->has_new)
 		dependent->statement =
 			mapped_function(edge->object.objectId, body, search->map, &reason);
 	if (dependent->statement != NULL)
@@ -575,7 +579,8 @@ add_hints(Search *search)
  * views are listed if those have to be recreated.
  *
  * final_name: what the new column is called after contract.  same_type: the
- * new column has the type and the values of the one old column.
+ * new column has the type and the values of the one old column.  As long as
+ * the new column is not there (a dry run) no statement can name it.
  *
  * Needs any lock on relid, and takes what readers take on what it looks at.
  * The result is in CurrentMemoryContext.
@@ -597,6 +602,7 @@ pgxc_dependents(Oid relid, List *old_columns, const char *new_column,
 
 	search.fate = pgxc_column_fate(new_column, final_name, same_type);
 	search.map = pgxc_column_map(relid, old_columns, new_column);
+	search.has_new = get_attnum(relid, new_column) != InvalidAttrNumber;
 	search.views = pgxc_views_affected(search.map, search.fate);
 	foreach (lc, search.views)
 		add_view(&search, lfirst_oid(lc));

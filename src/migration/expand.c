@@ -13,7 +13,10 @@
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
+#include "executor/executor.h"
 #include "miscadmin.h"
+#include "optimizer/optimizer.h"
+#include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -169,6 +172,35 @@ typedef struct Trial
 	Oid relid;
 } Trial;
 
+/*
+ * A default that always is the same has to have a value, or each INSERT that
+ * relies on it would fail after contract.
+ */
+static void
+evaluate_default(const Trial *trial)
+{
+	Relation rel = table_open(trial->relid, NoLock);
+	Node *expr =
+		build_column_default(rel, get_attnum(trial->relid,
+											 trial->shape->new_column));
+	EState *estate = CreateExecutorState();
+	PgxcIdentity saved;
+	bool isnull;
+
+	if (!contain_mutable_functions(expr))
+	{
+		pgxc_identity_push(&saved, rel->rd_rel->relowner,
+						   SECURITY_LOCAL_USERID_CHANGE |
+							   SECURITY_RESTRICTED_OPERATION);
+		(void) ExecEvalExprSwitchContext(ExecPrepareExpr((Expr *) expr, estate),
+										 GetPerTupleExprContext(estate),
+										 &isnull);
+		pgxc_identity_pop(&saved);
+	}
+	FreeExecutorState(estate);
+	table_close(rel, NoLock);
+}
+
 /* Whether the old column's default makes sense in the new one. */
 static void
 try_default(void *arg)
@@ -178,11 +210,14 @@ try_default(void *arg)
 	char *expression = pgxc_shape_default(trial->shape, rel);
 
 	table_close(rel, NoLock);
-	if (expression != NULL)
-		pgxc_ddl(pgxc_relation_owner(trial->relid),
-				 "ALTER TABLE %s ALTER COLUMN %s SET DEFAULT %s",
-				 pgxc_qualified_name(trial->relid),
-				 quote_identifier(trial->shape->new_column), expression);
+	if (expression == NULL)
+		return;
+	pgxc_ddl(pgxc_relation_owner(trial->relid),
+			 "ALTER TABLE %s ALTER COLUMN %s SET DEFAULT %s",
+			 pgxc_qualified_name(trial->relid),
+			 quote_identifier(trial->shape->new_column), expression);
+	CommandCounterIncrement();
+	evaluate_default(trial);
 }
 
 static void

@@ -79,8 +79,9 @@ add_dependents(List *steps, Oid relid, List *old_columns,
 static List *
 dual_write_steps(Oid relid, const char *kind, List *old_columns,
 				 const char *new_column, const char *final_column,
-				 bool same_type, bool keep_old, List *pieces, int passes,
-				 int parallel_workers, double max_duty)
+				 bool same_type, bool keep_old, bool fire_triggers,
+				 List *pieces, int passes, int parallel_workers,
+				 double max_duty)
 {
 	List *steps = NIL;
 	List *backfill;
@@ -90,12 +91,12 @@ dual_write_steps(Oid relid, const char *kind, List *old_columns,
 		steps, "expand: add the column and the trigger", "ACCESS EXCLUSIVE",
 		"until the end of the transaction",
 		psprintf(
-			"column \"%s\" of table \"%s\", NULL in every row; the trigger keeps both columns equal from here on",
+			"%s \"%s\" of table \"%s\", NULL in every row; the trigger keeps both columns equal from here on",
+			new_column ? "column" : "a second column for",
 			new_column ? new_column : final_column, get_rel_name(relid)));
 	backfill = pgxc_plan_backfill(
-		relid,
-		list_make1(unconstify(char *, new_column ? new_column : final_column)),
-		passes, parallel_workers, max_duty);
+		relid, new_column ? list_make1(unconstify(char *, new_column)) : NIL,
+		fire_triggers, passes, parallel_workers, max_duty);
 	foreach (lc, backfill)
 	{
 		/* Registering is part of expand, verifying comes last. */
@@ -105,8 +106,10 @@ dual_write_steps(Oid relid, const char *kind, List *old_columns,
 	foreach (lc, pieces)
 		steps = add_piece(steps, (PgxcPiece *) lfirst(lc));
 	steps = lappend(steps, llast(backfill));
-	steps = add_dependents(steps, relid, old_columns, new_column, final_column,
-						   same_type);
+	steps = add_dependents(steps, relid, old_columns,
+						   new_column ? new_column
+									  : psprintf("_pgxc_%s", final_column),
+						   final_column, same_type);
 	return pgxc_plan_add(
 		steps, "contract, when you call it", "ACCESS EXCLUSIVE", INSTANT,
 		keep_old ? "drops the trigger; the old columns stay"
@@ -120,7 +123,7 @@ dual_write_steps(Oid relid, const char *kind, List *old_columns,
 /* Say as NOTICEs what a dry run found. */
 void
 pgxc_say_dual_write_plan(const PgxcShape *shape, Relation root, List *tree,
-						 const PgxcOptions *options)
+						 bool fire_triggers, const PgxcOptions *options)
 {
 	List *pieces = NIL;
 	ListCell *lc;
@@ -131,8 +134,9 @@ pgxc_say_dual_write_plan(const PgxcShape *shape, Relation root, List *tree,
 	foreach (lc, dual_write_steps(RelationGetRelid(root), shape->kind,
 								  shape->keep_old ? NIL : shape->old_columns,
 								  shape->new_column, shape->final_column,
-								  shape->same_type, shape->keep_old, pieces,
-								  options->passes, options->parallel_workers,
+								  shape->same_type, shape->keep_old,
+								  fire_triggers, pieces, options->passes,
+								  options->parallel_workers,
 								  options->max_duty > 0 ? options->max_duty
 														: pgxc_max_duty))
 	{
@@ -152,7 +156,7 @@ migration_steps(const PgxcMigration *migration)
 						errmsg("table %s does not exist any more",
 							   migration->relation_name)));
 	if (!migration->dual_write)
-		return pgxc_plan_backfill(migration->relid, migration->columns,
+		return pgxc_plan_backfill(migration->relid, migration->columns, true,
 								  migration->passes,
 								  migration->parallel_workers,
 								  migration->max_duty);
@@ -163,7 +167,7 @@ migration_steps(const PgxcMigration *migration)
 								: migration->old_columns,
 							migration->new_column, migration->final_column,
 							strcmp(migration->kind, "rename") == 0,
-							migration->keep_old,
+							migration->keep_old, migration->fire_triggers,
 							pgxc_pieces_load(migration->id), migration->passes,
 							migration->parallel_workers, migration->max_duty);
 }

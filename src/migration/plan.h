@@ -9,6 +9,7 @@
 #include "migration/shape.h"
 
 extern void pgxc_say_dual_write_plan(const PgxcShape *shape, Relation root,
-									 List *tree, const PgxcOptions *options);
+									 List *tree, bool fire_triggers,
+									 const PgxcOptions *options);
 
 #endif /* PGXC_PLAN_H */

@@ -462,6 +462,7 @@ pgxc_shape_assignment(const PgxcShape *shape)
 /*
  * The default of the old column, as one of the new column: up applied to it.
  * NULL if there is none.  Takes rel for the table or one of its partitions.
+ * Throws 0A000 if up has a subquery, which a default cannot have.
  */
 char *
 pgxc_shape_default(const PgxcShape *shape, Relation rel)
@@ -480,6 +481,11 @@ pgxc_shape_default(const PgxcShape *shape, Relation rel)
 												pgxc_qualified_name(
 													RelationGetRelid(rel))));
 	if (checkExprHasSubLink(target_expression(query)))
-		return NULL;
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg(
+				 "the expression up has a subquery, which a default cannot have"),
+			 errhint("Drop the default first, and set one after contract.")));
 	return deparse(rel, substitute_mutator(target_expression(query), &context));
 }

@@ -454,6 +454,39 @@ insert_migration(const Request *request, const PgxcShape *shape, int64 id,
 }
 
 /*
+ * A subscriber that has not got the new column cannot apply the rows that come
+ * from now on.
+ */
+static void
+warn_if_published(const PgxcShape *shape, List *tree)
+{
+	static PgxcStatement find = PGXC_SQL(
+		"SELECT string_agg(DISTINCT quote_ident(p.pubname), ', ') FROM pg_publication p"
+		" CROSS JOIN unnest($1) r JOIN LATERAL pg_get_publication_tables(p.pubname::text) t ON t.relid = r"
+		" WHERE NOT EXISTS (SELECT FROM pg_publication_rel l WHERE l.prpubid = p.oid"
+		" AND l.prrelid = r AND l.prattrs IS NOT NULL)",
+		OIDARRAYOID);
+	PgxcIdentity saved;
+	Datum value = pgxc_oid_list_datum(tree);
+	bool isnull;
+
+	pgxc_sql_begin(&saved);
+	(void) pgxc_sql_select_latest(&find, &value, NULL);
+	value = pgxc_sql_value(0, 1, &isnull);
+	if (!isnull)
+		ereport(
+			WARNING,
+			(errcode(ERRCODE_WARNING),
+			 errmsg("column \"%s\" is published at once, by publication %s",
+					shape->new_column, TextDatumGetCString(value)),
+			 errdetail(
+				 "A subscriber without that column stops applying changes until it has it."),
+			 errhint(
+				 "Add the column on the subscribers first, or roll back this transaction.")));
+	pgxc_sql_end(&saved);
+}
+
+/*
  * Everything is checked: lock, check again, expand, register.
  *
  * Takes ACCESS EXCLUSIVE on the table and its partitions until the end of the
@@ -487,9 +520,25 @@ start(Request *request, List *tree)
 					request->name),
 			 errhint("Choose another name.")));
 	pgxc_pieces_store(id, pieces);
+	warn_if_published(shape, tree);
 	pgxc_warn_without_workers(id);
 	pgxc_wakeup_at_commit();
 	return id;
+}
+
+/* With ACCESS SHARE.  Throws if there is no such table, or not for us. */
+static Relation
+open_table(Oid relid)
+{
+	Relation rel = try_relation_open(relid, AccessShareLock);
+
+	if (rel == NULL)
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("relation with OID %u does not exist", relid)));
+	if (!pgxc_relation_ownercheck(relid, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE,
+					   RelationGetRelationName(rel));
+	return rel;
 }
 
 static Datum
@@ -498,14 +547,10 @@ start_request(FunctionCallInfo fcinfo, Request *request)
 	Relation rel;
 	PgxcShape *shape;
 	List *tree;
-	int64 id;
+	int64 id = 0;
 
 	pgxc_require_primary(psprintf("%s()", request->function));
-	rel = try_relation_open(request->relid, AccessShareLock);
-	if (rel == NULL)
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-						errmsg("relation with OID %u does not exist",
-							   request->relid)));
+	rel = open_table(request->relid);
 	if (request->name == NULL)
 		request->name = default_name(request, rel);
 	else if (request->name[0] == '\0')
@@ -514,29 +559,31 @@ start_request(FunctionCallInfo fcinfo, Request *request)
 				 errmsg("name of a migration must not be empty"),
 				 errhint(
 					 "Leave it out to have one made from table and columns.")));
-	if (!pgxc_relation_ownercheck(request->relid, GetUserId()))
-		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE,
-					   RelationGetRelationName(rel));
 
-	/* First: once it is contracted, the old column is not there any more. */
-	id = request->dry_run ? 0 : same_migration(request);
-	if (id == 0)
+	if (!request->dry_run)
 	{
-		shape = prepare(request, rel, &tree);
-		check_conflicts(rel, shape);
-		if (request->dry_run)
-		{
-			pgxc_say_dual_write_plan(shape, rel, tree, &request->options);
-			table_close(rel, NoLock);
-			PG_RETURN_NULL();
-		}
+		relation_close(rel, AccessShareLock);
 		pgxc_lock_hierarchy(request->relid);
+		pgxc_lock_name(request->name);
+		rel = open_table(request->relid);
+		/* First: once contracted, the old column is not there any more. */
 		id = same_migration(request);
 	}
+	if (id != 0)
+	{
+		table_close(rel, NoLock);
+		PG_RETURN_INT64(id);
+	}
+
+	shape = prepare(request, rel, &tree);
+	check_conflicts(rel, shape);
+	if (request->dry_run)
+		pgxc_say_dual_write_plan(shape, rel, tree, request->fire_triggers,
+								 &request->options);
 	table_close(rel, NoLock);
-	if (id == 0)
-		id = start(request, tree);
-	PG_RETURN_INT64(id);
+	if (request->dry_run)
+		PG_RETURN_NULL();
+	PG_RETURN_INT64(start(request, tree));
 }
 
 PG_FUNCTION_INFO_V1(pgxc_start_rename);

@@ -109,8 +109,10 @@ still_running(const PgxcMigration *migration)
 			if (strcmp(migration->phase, "done") == 0)
 				return false;
 			ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-							errmsg("migration \"%s\" was cancelled",
-								   migration->name)));
+							errmsg("migration \"%s\" was %s", migration->name,
+								   strcmp(migration->phase, "rolled_back") == 0
+									   ? "rolled back"
+									   : "cancelled")));
 			break;
 		default:
 			ereport(ERROR,
@@ -256,8 +258,11 @@ pgxc_assert_done(PG_FUNCTION_ARGS)
 			 errdetail("It is %s.", strcmp(migration->phase, "migrate") == 0
 										? pgxc_state_name(migration->state)
 										: migration->phase),
-			 errhint(
-				 "Wait for it with CALL pgxc.wait(%lld) before this release.",
-				 (long long) migration->id)));
+			 migration->state == PGXC_STATE_READY
+				 ? errhint("End it with SELECT pgxc.contract(%lld).",
+						   (long long) migration->id)
+				 : errhint(
+					   "Wait for it with CALL pgxc.wait(%lld) before this release.",
+					   (long long) migration->id)));
 	PG_RETURN_VOID();
 }
