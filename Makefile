@@ -23,6 +23,7 @@ OBJS = \
 	src/core/wakeup.o \
 	src/backfill/assignments.o \
 	src/backfill/chunk.o \
+	src/backfill/chunk_functions.o \
 	src/backfill/chunk_statement.o \
 	src/backfill/database_hold.o \
 	src/backfill/drive.o \

@@ -232,8 +232,9 @@ def machine():
     return f"{len(os.sched_getaffinity(0))} cores ({model}), {memory} memory, {platform.system()} {platform.release()}"
 
 
-def headline(conn, title, what):
+def headline(conn, title, what, runs=None):
     """What was done, where, and with which settings."""
+    runs = RUNS if runs is None else runs
     print(f"## {title}\n")
     print(what.strip() + "\n")
     print(f"- machine: {machine()}; load average at the start {os.getloadavg()[0]:.2f}")
@@ -245,7 +246,7 @@ def headline(conn, title, what):
         "dynamic_library_path|extension_|cluster_name|default_text_search|DateStyle|TimeZone|external_pid)' "
         "ORDER BY name")
     print("- settings: " + ", ".join(f"`{name}={value}`" for name, value in settings))
-    print(f"- runs: {RUNS}" + ("; **quick mode: a smoke test, its numbers mean nothing**" if QUICK else ""))
+    print(f"- runs: {runs}" + ("; **quick mode: a smoke test, its numbers mean nothing**" if QUICK else ""))
     if BASELINE_ONLY:
         print("- **baseline only: pgxc is not measured**")
     print(flush=True)
@@ -426,12 +427,12 @@ class Pgbench:
 
     count = 0
 
-    def __init__(self, scripts, seconds, rate=None, clients=8, app="pgxc_bench_app"):
+    def __init__(self, scripts, seconds, rate=None, clients=8, app="pgxc_bench_app", dbname="bench", options=None):
         Pgbench.count += 1
         self.folder = os.path.join(need("PGXC_BENCH_WORK"), f"pgbench_{os.getpid()}_{Pgbench.count}")
         os.makedirs(self.folder)
         args = [os.path.join(need("PGXC_BENCH_BINDIR"), "pgbench"), "-n", "-M", "extended",
-                "-c", str(clients), "-j", "2", "-T", str(int(seconds)), "--random-seed=" + str(SEED + Pgbench.count),
+                "-c", str(clients), "-j", str(min(clients, 2)), "-T", str(int(seconds)), "--random-seed=" + str(SEED + Pgbench.count),
                 "--failures-detailed", "-h", need("PGXC_BENCH_SOCKET_DIR"), "-p", need("PGXC_BENCH_PORT"),
                 "-U", need("PGXC_BENCH_USER"), "--log", "--log-prefix=" + os.path.join(self.folder, "log")]
         if rate:
@@ -441,20 +442,24 @@ class Pgbench:
             with open(path, "w", encoding="utf-8") as out:
                 out.write(script)
             args += ["-f", f"{path}@{weight}"]
-        args.append("bench")
+        args.append(dbname)
         environment = dict(os.environ, PGAPPNAME=app)
+        if options:
+            environment["PGOPTIONS"] = options
         self.process = subprocess.Popen(args, env=environment, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True)
         _children.append(self.process)
 
-    def finish(self, stop=False):
+    def finish(self, stop=False, tolerate=False):
         """Wait for its end (or end it); its transactions as
-        (end, latency ms from the planned start, of which waiting to start)."""
+        (end, latency ms from the planned start, of which waiting to start).
+        Clients that an error has ended are for the caller to count if he
+        tolerates them."""
         if stop:
             self.process.terminate()
         self.stdout, self.stderr = self.process.communicate()
         _children.remove(self.process)
-        if self.process.returncode != 0 and not stop:
+        if self.process.returncode != 0 and not stop and not tolerate:
             raise BenchError(f"pgbench failed: {self.stderr.strip()}")
         self.failed_lines = 0
         transactions = []
@@ -476,6 +481,11 @@ class Pgbench:
     def tps(self):
         found = re.search(r"tps = ([0-9.]+) \(without", self.stdout)
         return float(found.group(1)) if found else None
+
+    def aborted(self):
+        """Clients that an error has ended (pgbench goes on only after a
+        serialization failure or a deadlock)."""
+        return len(re.findall(r"client \d+ (?:script \d+ )?aborted", self.stderr))
 
     def deadlocks(self):
         found = re.search(r"number of deadlock failures: (\d+)", self.stdout)

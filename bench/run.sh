@@ -3,7 +3,7 @@
 # and prints their reports as markdown.  See README.md.
 set -euo pipefail
 
-BENCHES=(throughput latency lock_wait old_snapshot crash_restart pause_latency)
+BENCHES=(throughput latency lock_wait old_snapshot crash_restart pause_latency trigger_cost no_failures rename_by_hand pgroll)
 
 usage()
 {

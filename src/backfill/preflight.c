@@ -17,19 +17,23 @@
 #include "catalog/partition.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "rewrite/prs2lock.h"
 #include "storage/lmgr.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
 
 #include "backfill/preflight.h"
+#include "backfill/registration.h"
 #include "core/compat.h"
 #include "core/extension.h"
+#include "core/sql_runner.h"
 
 static void
 check_kind(Relation rel)
@@ -148,6 +152,50 @@ pgxc_preflight_relation(Relation rel, bool is_root)
 	/* Core's own error, which names the publication's need. */
 	if (rel->rd_rel->relkind == RELKIND_RELATION)
 		CheckCmdReplicaIdentity(rel, CMD_UPDATE);
+}
+
+/*
+ * May these tables (OIDs) get a column that publishers know nothing of?
+ *
+ * A subscription finds the row that it is to change by a key or, where there is
+ * none, by comparing all columns.  With a value in the new column a row is like
+ * none that is sent: its changes would be lost, and nobody would say so.
+ *
+ * Takes no lock.  Throws 55000.
+ */
+void
+pgxc_preflight_subscribed(List *tables)
+{
+	static PgxcStatement find = PGXC_SQL(
+		"SELECT c.relname::text, s.subname::text FROM pg_class c, pg_subscription_rel r"
+		" JOIN pg_subscription s ON s.oid = r.srsubid"
+		" WHERE c.oid = ANY ($1) AND c.relkind = 'r' AND (r.srrelid = c.oid"
+		" OR r.srrelid IN (SELECT a.relid FROM pg_partition_ancestors(c.oid) a))"
+		" AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid"
+		" AND (i.indisprimary OR i.indisreplident) AND i.indisvalid AND i.indimmediate)"
+		" ORDER BY 1, 2 LIMIT 1",
+		OIDARRAYOID);
+	PgxcIdentity saved;
+	Datum value = pgxc_oid_list_datum(tables);
+
+	pgxc_sql_begin(&saved);
+	if (pgxc_sql_select_latest(&find, &value, NULL) > 0)
+	{
+		bool isnull;
+
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg(
+				 "cannot add a column to table \"%s\", which subscription \"%s\" replicates without a key",
+				 TextDatumGetCString(pgxc_sql_value(0, 1, &isnull)),
+				 TextDatumGetCString(pgxc_sql_value(0, 2, &isnull))),
+			 errdetail(
+				 "Its rows are found by comparing all columns, and the publisher does not send the new one, so that changes would be lost."),
+			 errhint(
+				 "Give it a primary key, or a unique index and ALTER TABLE ... REPLICA IDENTITY USING INDEX.")));
+	}
+	pgxc_sql_end(&saved);
 }
 
 /*

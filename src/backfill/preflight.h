@@ -11,6 +11,7 @@
 
 extern void pgxc_preflight_relation(Relation rel, bool is_root);
 extern void pgxc_preflight_columns(Relation root, List *columns, Oid relid);
+extern void pgxc_preflight_subscribed(List *tables);
 extern List *pgxc_relation_family(Oid relid);
 extern List *pgxc_relation_ancestors(Oid relid);
 

@@ -144,7 +144,7 @@ static void
 check_conflicts(List *family, List *columns)
 {
 	static PgxcStatement find = PGXC_SQL(
-		"SELECT m.name, c FROM pgxc.migration m, unnest(m.columns) c"
+		"SELECT m.name, c FROM pgxc.migration m, unnest(m.columns || m.old_columns || m.final_column) c"
 		" WHERE m.phase = 'migrate' AND m.relation::oid = ANY ($1) AND c = ANY ($2)"
 		" ORDER BY m.id LIMIT 1",
 		OIDARRAYOID, TEXTARRAYOID);

@@ -15,7 +15,8 @@
  *			both given			nothing if N is up(S), else the preferred side
  *
  * S is not given if each of its columns is null, has its constant default, or
- * has a default that nobody can know, such as a sequence.
+ * has a default that nobody can know, such as a sequence.  The defaults are
+ * those of the table and of all that it is a partition of.
  *
  * A value that up fails on is stored as null: the application's statement must
  * not fail, and the backfill finds the row and says what is wrong with it.  A
@@ -129,17 +130,15 @@ is_given(const PgxcSource *source, TupleTableSlot *row)
 
 	if (null)
 		return false;
-	switch (source->default_kind)
+	if (source->default_unknown)
+		return false;
+	for (int i = 0; i < source->ndefaults; i++)
 	{
-		case PGXC_DEFAULT_NULL:
-			return true;
-		case PGXC_DEFAULT_CONSTANT:
-			return !same_value(&source->column, value, false,
-							   source->default_value, false);
-		case PGXC_DEFAULT_UNKNOWN:
-			break;
+		if (same_value(&source->column, value, false, source->defaults[i],
+					   false))
+			return false;
 	}
-	return false;
+	return true;
 }
 
 static DualWriteAction

@@ -17,6 +17,8 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/partition.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
@@ -103,30 +105,52 @@ find_column(const PgxcDualWrite *dw, PgxcColumn *column, const char *name,
  * What the column's default is, of the column itself or of its type.
  */
 static void
-find_default(const PgxcDualWrite *dw, PgxcSource *source, Relation rel)
+add_default(const PgxcDualWrite *dw, PgxcSource *source, Relation rel)
 {
-	Form_pg_attribute att =
-		TupleDescAttr(RelationGetDescr(rel), source->column.attnum - 1);
-	Node *expr;
+	AttrNumber attnum = get_attnum(RelationGetRelid(rel), source->column.name);
+	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), attnum - 1);
+	Node *expr = NULL;
 
-	source->default_kind = PGXC_DEFAULT_UNKNOWN;
-	if (att->attidentity || att->attgenerated)
-		return;
-	expr = build_column_default(rel, source->column.attnum);
-	if (expr != NULL)
+	if (!att->attidentity && !att->attgenerated)
+	{
+		expr = build_column_default(rel, attnum);
+		if (expr == NULL)
+			return;
 		expr = eval_const_expressions(NULL, expr);
-
-	if (expr == NULL || (IsA(expr, Const) && ((Const *) expr)->constisnull))
-		source->default_kind = PGXC_DEFAULT_NULL;
-	else if (IsA(expr, Const))
+	}
+	if (expr == NULL || !IsA(expr, Const))
+		source->default_unknown = true;
+	else if (!((Const *) expr)->constisnull)
 	{
 		MemoryContext old = MemoryContextSwitchTo(dw->context);
 
-		source->default_kind = PGXC_DEFAULT_CONSTANT;
-		source->default_value =
+		source->defaults[source->ndefaults++] =
 			datumCopy(((Const *) expr)->constvalue, source->column.byval,
 					  source->column.len);
 		MemoryContextSwitchTo(old);
+	}
+}
+
+/*
+ * An INSERT takes the defaults of the table that it names.  So a partition's
+ * row may have those of any table above it.
+ */
+static void
+find_defaults(const PgxcDualWrite *dw, PgxcSource *source, Relation rel)
+{
+	ListCell *lc;
+
+	source->defaults =
+		MemoryContextAlloc(dw->context,
+						   sizeof(Datum) * (1 + list_length(dw->ancestors)));
+	add_default(dw, source, rel);
+	foreach (lc, dw->ancestors)
+	{
+		/* ACCESS SHARE, as the server does for a partition's constraint. */
+		Relation ancestor = table_open(lfirst_oid(lc), AccessShareLock);
+
+		add_default(dw, source, ancestor);
+		table_close(ancestor, NoLock);
 	}
 }
 
@@ -178,7 +202,7 @@ compile_source(PgxcDualWrite *dw, PgxcSource *source,
 			   const char *down)
 {
 	find_column(dw, &source->column, name, compiler->rel);
-	find_default(dw, source, compiler->rel);
+	find_defaults(dw, source, compiler->rel);
 	if (strcmp(down, "!") == 0)
 	{
 		dw->one_way = true;
@@ -202,6 +226,8 @@ compile(PgxcDualWrite *dw, const Trigger *trigger, Relation rel)
 	compiler.keep = dw->context;
 	compiler.row = CreateTupleDescCopy(RelationGetDescr(rel));
 	dw->row = MakeSingleTupleTableSlot(compiler.row, &TTSOpsVirtual);
+	if (rel->rd_rel->relispartition)
+		dw->ancestors = get_partition_ancestors(RelationGetRelid(rel));
 	MemoryContextSwitchTo(old);
 
 	find_column(dw, &dw->target, trigger->tgargs[ARG_TARGET], rel);

@@ -18,21 +18,14 @@ typedef struct PgxcColumn
 	const char *name;
 } PgxcColumn;
 
-/* What is known about a column's default. */
-typedef enum PgxcDefault
-{
-	PGXC_DEFAULT_NULL,
-	PGXC_DEFAULT_CONSTANT,
-	PGXC_DEFAULT_UNKNOWN /* another one each time: a sequence, now() */
-} PgxcDefault;
-
 /* A column that the new one is computed from. */
 typedef struct PgxcSource
 {
 	PgxcColumn column;
-	PgxcTransform *down; /* NULL: there is no way back */
-	PgxcDefault default_kind;
-	Datum default_value;
+	PgxcTransform *down;  /* NULL: there is no way back */
+	bool default_unknown; /* another one each time: a sequence, now() */
+	int ndefaults;        /* constant ones, of the table and its ancestors */
+	Datum *defaults;
 } PgxcSource;
 
 /* The arguments of a trigger, compiled for the table that it is on. */
@@ -54,6 +47,7 @@ typedef struct PgxcDualWrite
 	/* Of the cache. */
 	Oid trigger;
 	Oid relid;
+	List *ancestors; /* whose defaults matter, too; OIDs */
 	bool stale;
 	bool in_use;
 	int use_level;               /* nesting level of transactions */

@@ -193,7 +193,8 @@ relation_changed(Datum arg, Oid relid)
 	hash_seq_init(&scan, cache);
 	while ((entry = hash_seq_search(&scan)) != NULL)
 		for (PgxcDualWrite *dw = entry->compiled; dw != NULL; dw = dw->next)
-			if (!OidIsValid(relid) || dw->relid == relid)
+			if (!OidIsValid(relid) || dw->relid == relid ||
+				list_member_oid(dw->ancestors, relid))
 				dw->stale = true;
 }
 

@@ -27,19 +27,21 @@ typedef struct SavedObject
 	bool is_policy;
 	Oid relid;
 	char *name;
-	char *definition;
+	char *definition; /* NULL: a partition's copy of its parent's trigger */
 	char enabled;
 	char *comment;
 } SavedObject;
 
 /*
  * Triggers and policies on the tables $1 that depend on the column $2: is it a
- * policy, table, name, definition, state, comment.
+ * policy, table, name, definition, state, comment.  The server makes a
+ * partition's copy of a trigger, but its state and comment are its own.
  */
 #define SAVED_OBJECTS                                                                                                            \
-	"SELECT false, t.tgrelid, t.tgname::text, pg_get_triggerdef(t.oid), t.tgenabled,"                                            \
+	"SELECT * FROM (SELECT false AS is_policy, t.tgrelid AS relid, t.tgname::text AS name,"                                      \
+	" CASE t.tgparentid WHEN 0 THEN pg_get_triggerdef(t.oid) END AS definition, t.tgenabled,"                                    \
 	" obj_description(t.oid, 'pg_trigger')"                                                                                      \
-	" FROM pg_trigger t WHERE t.tgrelid = ANY ($1) AND NOT t.tgisinternal AND t.tgparentid = 0"                                  \
+	" FROM pg_trigger t WHERE t.tgrelid = ANY ($1) AND NOT t.tgisinternal"                                                       \
 	" AND left(t.tgname, 6) <> '~pgxc_' AND EXISTS (SELECT FROM pg_depend d JOIN pg_attribute a"                                 \
 	" ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid WHERE d.classid = 'pg_trigger'::regclass"                          \
 	" AND d.objid = t.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid = t.tgrelid AND a.attname = $2)"                \
@@ -55,7 +57,7 @@ typedef struct SavedObject
 	" FROM pg_policy p WHERE p.polrelid = ANY ($1) AND EXISTS (SELECT FROM pg_depend d JOIN pg_attribute a"                      \
 	" ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid WHERE d.classid = 'pg_policy'::regclass"                           \
 	" AND d.objid = p.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid = p.polrelid AND a.attname = $2)"               \
-	" ORDER BY 2, 1, 3"
+	") q ORDER BY definition IS NULL, relid, is_policy, name"
 
 /*
  * The triggers and policies of these tables that name a column, with their
@@ -80,12 +82,14 @@ pgxc_saved_objects(List *tree, const char *column)
 		MemoryContext old = MemoryContextSwitchTo(caller);
 		SavedObject *object = palloc0(sizeof(SavedObject));
 		bool isnull;
+		Datum definition;
 		Datum comment;
 
 		object->is_policy = DatumGetBool(pgxc_sql_value(i, 1, &isnull));
 		object->relid = DatumGetObjectId(pgxc_sql_value(i, 2, &isnull));
 		object->name = TextDatumGetCString(pgxc_sql_value(i, 3, &isnull));
-		object->definition = TextDatumGetCString(pgxc_sql_value(i, 4, &isnull));
+		definition = pgxc_sql_value(i, 4, &isnull);
+		object->definition = isnull ? NULL : TextDatumGetCString(definition);
 		object->enabled = DatumGetChar(pgxc_sql_value(i, 5, &isnull));
 		comment = pgxc_sql_value(i, 6, &isnull);
 		object->comment = isnull ? NULL : TextDatumGetCString(comment);
@@ -106,6 +110,8 @@ pgxc_saved_objects_drop(List *saved)
 	{
 		SavedObject *object = (SavedObject *) lfirst(lc);
 
+		if (object->definition == NULL)
+			continue;
 		pgxc_ddl(pgxc_relation_owner(object->relid), "DROP %s %s ON %s",
 				 object->is_policy ? "POLICY" : "TRIGGER",
 				 quote_identifier(object->name),
@@ -130,9 +136,10 @@ restore_trigger_state(const SavedObject *object)
 			verb = "DISABLE";
 			break;
 		default:
-			return;
+			verb = "ENABLE";
 	}
-	pgxc_ddl(pgxc_relation_owner(object->relid), "ALTER TABLE %s %s TRIGGER %s",
+	pgxc_ddl(pgxc_relation_owner(object->relid),
+			 "ALTER TABLE ONLY %s %s TRIGGER %s",
 			 pgxc_qualified_name(object->relid), verb,
 			 quote_identifier(object->name));
 }
@@ -147,7 +154,9 @@ pgxc_saved_objects_recreate(List *saved)
 	{
 		SavedObject *object = (SavedObject *) lfirst(lc);
 
-		pgxc_ddl(pgxc_relation_owner(object->relid), "%s", object->definition);
+		if (object->definition != NULL)
+			pgxc_ddl(pgxc_relation_owner(object->relid), "%s",
+					 object->definition);
 		CommandCounterIncrement();
 		if (object->is_policy)
 			CreateComments(get_relation_policy_oid(object->relid, object->name,

@@ -207,6 +207,7 @@ check_tables(Relation rel)
 						   RelationGetRelationName(leaf));
 		table_close(leaf, NoLock);
 	}
+	pgxc_preflight_subscribed(tree);
 	return tree;
 }
 
