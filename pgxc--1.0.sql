@@ -583,8 +583,7 @@ SELECT m.id, m.name, m.kind,
 				  bool_or(l.activity = 'building') AS building,
 				  sum(l.rows_per_second)::bigint AS rows_per_second,
 				  sum(l.blocks_per_second) AS blocks_per_second,
-				  max(l.wait_reason) AS wait_reason,
-				  coalesce(bool_or(l.activity = 'building'), false) AS building
+				  max(l.wait_reason) AS wait_reason
 			 FROM pgxc.live_workers() l
 			WHERE l.migration_id = m.id
 			  AND l.datid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())) w

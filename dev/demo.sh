@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The demo: two backfills on real data, in a server of its own, with an
-# application writing all the while; then the proof, by plain SQL.
+# The demo: a column renamed under old and new code, and two backfills, on real
+# data, in a server of its own, with an application writing all the while; then
+# the proof, by plain SQL.
 #
 # Usage: bash dev/demo.sh        (about two minutes; needs 3 GB of disk for a while)
 #   PG_CONFIG=...  the server to build for; default: the newest that is installed
@@ -16,7 +17,9 @@ source "$here/demo/screen.sh"
 readonly scale=10             # 1,000,000 rows in pgbench_accounts
 readonly clients=4            # of the application
 readonly round_s=5            # length of one pgbench run
-readonly baseline_rounds=3    # without any migration
+readonly baseline_rounds=2    # without any migration
+readonly code_s=2             # length of one run of old or new code
+readonly rename_limit_s=40
 readonly migrations_limit_s=90
 readonly twin_latest_s=85     # after that there is no time for the comparison
 readonly twin_s=15
@@ -101,7 +104,7 @@ in_background()
 	set -m
 	"$@" </dev/null &
 	set +m
-	PGXC_GROUPS=("$!")
+	PGXC_GROUPS+=("$!")
 }
 
 # ------------------------------------------------------------- the real input
@@ -163,6 +166,27 @@ app_now()
 	newest=$(find "$work/app" -name "$1.*.err" -size +0 | sort | tail -n 1)
 	[[ -n $newest ]] || return 0
 	sed -n 's/^progress: [0-9.]* s, //p' "$newest" | tail -n 1 | sed 's/, lag .*//'
+}
+
+# code_rounds WHICH: runs the old or the new code until $work/stop.WHICH is there.
+code_rounds()
+{
+	local which=$1 run base status
+	for ((run = 100; run < 200; run++)); do
+		[[ ! -e $work/stop.$which ]] || break
+		base="$work/app/rename.$which$run"
+		status=0
+		pgbench -n -M extended -c 2 -R 100 -T "$code_s" -D packages="$packages" \
+			-f "$here/demo/app_${which}_code.pgbench" >"$base.out" 2>"$base.err" || status=$?
+		echo "$status" >"$base.status"
+		((status == 0)) || break
+	done
+}
+
+# code_done WHICH: its transactions.
+code_done()
+{
+	awk '/^number of transactions actually processed:/ { n += $6 } END { print n + 0 }' "$work/app/rename.$1"*.out
 }
 
 # app_failed PHASE: failed transactions, and runs that did not end well.
@@ -274,6 +298,37 @@ baseline()
 	app_rounds baseline "$baseline_rounds"
 	window baseline "$since" "$(now)"
 	size_after baseline pgbench_accounts
+}
+
+# Old code from before the start until just before contract, new code from just
+# after the start until after contract.
+rename_column()
+{
+	local since=$SECONDS state=queued
+	step 'Old and new code side by side, and pgxc.start_rename() renames a column'
+	sed 's/^/         /' "$here/demo/rename.sql"
+	in_background code_rounds old
+	sleep 1
+	sql -f "$here/demo/rename.sql" >/dev/null
+	in_background code_rounds new
+	while [[ $state == queued || $state == running ]] && ((SECONDS - since < rename_limit_s)); do
+		sleep 0.5
+		state=$(sql -c "SELECT state FROM pgxc.migrations WHERE name = 'rename'")
+	done
+	say "         $state; $(sql -c "SELECT string_agg(item || ' ' || CASE WHEN ok THEN 'ok' ELSE 'OPEN' END, ', ') FROM pgxc.checklist('rename')" | fold -s -w 90 | sed -e '2,$s/^/         /' -e 's/ *$//')"
+	sleep 1
+	# One statement, one snapshot: both columns of every row at the same moment.
+	cell[rename.differ]=$(sql -c 'SELECT count(*) FROM packages WHERE package IS DISTINCT FROM package_name')
+	touch "$work/stop.old"
+	wait "${PGXC_GROUPS[0]}"
+	sed 's/^/         /' "$here/demo/contract.sql"
+	sql -f "$here/demo/contract.sql" >/dev/null || true # the proof will tell
+	sleep 1
+	touch "$work/stop.new"
+	wait "${PGXC_GROUPS[1]}"
+	PGXC_GROUPS=()
+	cell[rename.failed]=$(app_failed rename)
+	say "         transactions meanwhile: $(code_done old) by old code, $(code_done new) by new code; failed: ${cell[rename.failed]}"
 }
 
 migrate()
@@ -410,6 +465,9 @@ proofs()
 	done < <(sql -f "$here/demo/status.sql")
 
 	step 'Proof, by plain SQL and by what pgbench reported'
+	proof 'rename: phase of the migration' "$(sql -c "SELECT phase FROM pgxc.migrations WHERE name = 'rename'")" 'done'
+	proof 'rename: rows whose two columns differed, before contract' "${cell[rename.differ]}" 0
+	proof 'failed transactions of old and new code, start to contract' "${cell[rename.failed]}" 0
 	for name in packages accounts; do
 		proof "$name: state of the migration" "${states[$name]:-missing}" finished
 		proof "$name: rows left, of ${total[$name]:-none}" "${open[$name]:-unknown}" 0
@@ -433,6 +491,7 @@ main()
 {
 	build_and_start
 	load
+	rename_column
 	baseline
 	migrate
 	# Before the next phase, which changes tellers and branches but no account.

@@ -288,7 +288,7 @@ default_name(const Request *request, Relation rel)
 
 /*
  * Is there a migration of this name?  With the same definition: its id, with
- * another: 42710.
+ * another: 42710.  One that was rolled back is history, and gives the name up.
  */
 static int64
 same_migration(const Request *request)
@@ -297,7 +297,7 @@ same_migration(const Request *request)
 		"SELECT id, state, phase, kind = $2 AND relation = $3 AND final_column = $4"
 		" AND ($5 IS NULL OR old_columns = ARRAY[$5]) AND new_type IS NOT DISTINCT FROM coalesce($6, new_type)"
 		" AND given_up IS NOT DISTINCT FROM $7 AND given_down IS NOT DISTINCT FROM $8 AND keep_old = $9"
-		" FROM pgxc.migration WHERE name = $1",
+		" FROM pgxc.migration WHERE name = $1 AND phase <> 'rolled_back'",
 		TEXTOID, TEXTOID, REGCLASSOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,
 		TEXTOID, BOOLOID);
 	const char *texts[] = {
@@ -368,6 +368,22 @@ check_conflicts(Relation rel, const PgxcShape *shape)
 			 errhint("Finish it first, or end it with SELECT pgxc.cancel(%s).",
 					 quote_literal_cstr(name))));
 	}
+	pgxc_sql_end(&saved);
+}
+
+/* A migration that was rolled back keeps its name with its number behind it. */
+static void
+free_name(const char *name)
+{
+	static PgxcStatement update = PGXC_SQL(
+		"UPDATE pgxc.migration SET name = format('%s #%s', name, id)"
+		" WHERE name = $1 AND phase = 'rolled_back'",
+		TEXTOID);
+	PgxcIdentity saved;
+	Datum value = CStringGetTextDatum(name);
+
+	pgxc_sql_begin(&saved);
+	(void) pgxc_sql_execute(&update, &value, NULL, SPI_OK_UPDATE);
 	pgxc_sql_end(&saved);
 }
 
@@ -513,6 +529,7 @@ start(Request *request, List *tree)
 	if (shape->new_column == NULL)
 		shape->new_column = shadow_name(id, shape->final_column);
 	pieces = pgxc_expand(shape, tree, id, request->name, settings);
+	free_name(request->name);
 	if (!insert_migration(request, shape, id, settings))
 		ereport(
 			ERROR,

@@ -1,0 +1,1 @@
+SELECT pgxc.start_rename('packages', 'package', 'package_name', name => 'rename');
