@@ -314,6 +314,18 @@ is(state_of($node, $id), 'ready', 'it still is ready');
 is($tool->query_safe("SELECT pgxc.contract('good')"), 'finished', 'contract');
 is($tool->query_safe('SELECT count(*), count(b) FROM t'), '1004|1004', 'and the table is whole');
 $tool->quit;
+
+# A table that is not there any more is in nobody's way.
+for my $verb (qw(contract rollback cancel))
+{
+	value($node, "CREATE TABLE p_$verb (id int PRIMARY KEY); CREATE TABLE c_$verb (id int REFERENCES p_$verb); INSERT INTO p_$verb VALUES (1)");
+	$id = start_dual($node, "type_change('p_$verb', 'id', 'bigint')");
+	wait_ready($node, $id);
+	value($node, "DROP TABLE c_$verb");
+	is(value($node, "SELECT pgxc.$verb($id)"), 'finished', "$verb after a referencing table was dropped");
+	is(value($node, "SELECT format_type(atttypid, NULL), id FROM pg_attribute, p_$verb WHERE attrelid = 'p_$verb'::regclass AND attname = 'id'"),
+		($verb eq 'contract' ? 'bigint' : 'integer') . '|1', "... does what it should");
+}
 $node->stop;
 
 # ---- without workers --------------------------------------------------------

@@ -15,6 +15,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "backfill/registration.h"
 #include "core/sql_runner.h"
 #include "migration/carry_over.h"
 #include "migration/checklist.h"
@@ -124,6 +125,38 @@ check_trigger(List *checks, const PgxcMigration *m)
 		psprintf(
 			"SELECT pgxc.rollback(%lld), and start again: writes were missed",
 			(long long) m->id));
+}
+
+/* A partition that came after the verification has rows that nobody read. */
+static List *
+check_leaves(List *checks, const PgxcMigration *m)
+{
+	static PgxcStatement find = PGXC_SQL(
+		"SELECT string_agg(c.relname, ', ' ORDER BY c.relname COLLATE \"C\") FROM pg_class c"
+		" WHERE c.oid = ANY ($2) AND c.relkind = 'r' AND NOT EXISTS (SELECT FROM pgxc.leaf l"
+		" WHERE l.migration_id = $1 AND l.relid = c.oid AND NOT l.gone)",
+		INT8OID, OIDARRAYOID);
+	PgxcIdentity saved;
+	MemoryContext caller = CurrentMemoryContext;
+	Datum values[2];
+	char *unknown = NULL;
+	bool isnull;
+	Datum value;
+
+	values[0] = Int64GetDatum(m->id);
+	values[1] = pgxc_oid_list_datum(pgxc_migration_tree(m->relid));
+	pgxc_sql_begin(&saved);
+	(void) pgxc_sql_select_latest(&find, values, NULL);
+	value = pgxc_sql_value(0, 1, &isnull);
+	if (!isnull)
+		unknown = MemoryContextStrdup(caller, TextDatumGetCString(value));
+	pgxc_sql_end(&saved);
+	return add_check(checks, "every table was read", unknown == NULL,
+					 unknown ? psprintf("not since it became a partition: %s",
+										unknown)
+							 : pstrdup("no partition came later"),
+					 psprintf("SELECT pgxc.retry(%lld) fills and reads them",
+							  (long long) m->id));
 }
 
 /* Indexes and constraints on the new column. */
@@ -248,6 +281,7 @@ pgxc_checklist_items(const PgxcMigration *m, bool recreate_views)
 	List *checks = NIL;
 
 	checks = check_data(checks, m);
+	checks = check_leaves(checks, m);
 	checks = check_trigger(checks, m);
 	checks = check_pieces(checks, m, pieces, true);
 	checks = check_pieces(checks, m, pieces, false);

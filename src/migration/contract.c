@@ -209,6 +209,21 @@ pgxc_contract(PG_FUNCTION_ARGS)
 }
 
 /*
+ * Is it our table that the row names?  In a restored row it may be another one,
+ * which here has the OID of a table that was dropped there.  Ours has the
+ * trigger.
+ */
+static bool
+is_own_table(const PgxcMigration *migration)
+{
+	if (get_rel_relkind(migration->relid) == '\0')
+		return false;
+	return pgxc_migration_is_home(migration) ||
+		   OidIsValid(get_trigger_oid(migration->relid,
+									  pgxc_trigger_name(migration->id), true));
+}
+
+/*
  * Take the new shape off the table, as it was before the start.  Takes ACCESS
  * EXCLUSIVE on the table, its partitions and the tables that reference the new
  * column.  The caller has the control lock.
@@ -220,7 +235,7 @@ pgxc_rollback_table(const PgxcMigration *migration)
 	List *related = NIL;
 	ListCell *lc;
 
-	if (get_rel_relkind(migration->relid) == '\0')
+	if (!is_own_table(migration))
 		return;
 	pgxc_interrupt_build(migration->id);
 	pieces = pgxc_pieces_load(migration->id);
@@ -290,6 +305,7 @@ pgxc_prefer(PG_FUNCTION_ARGS)
 	migration = pgxc_take_control(fcinfo, "change the preferred side of");
 	require_dual_write(migration, "change the preferred side of");
 	require_table(migration);
+	pgxc_require_same_table(migration);
 	if (strcmp(migration->prefer, side) == 0)
 		PG_RETURN_VOID();
 	foreach (lc, migration->downs)

@@ -62,13 +62,16 @@ pgxc_state_result(PgxcState state)
 
 /*
  * A dump names a table that was dropped by its OID, which may be another
- * table's here.  Throw 55000 unless the name is the one it was started on.
+ * table's here.  Of a migration that came here in a dump, throw 55000 unless the
+ * name is the one it was started on.
  */
-static void
-require_same_table(const PgxcMigration *migration)
+void
+pgxc_require_same_table(const PgxcMigration *migration)
 {
 	char *name = get_rel_name(migration->relid);
 
+	if (pgxc_migration_is_home(migration))
+		return;
 	if (name != NULL)
 		name = quote_qualified_identifier(
 			get_namespace_name(get_rel_namespace(migration->relid)), name);
@@ -103,7 +106,7 @@ come_home(const PgxcMigration *migration)
 
 	if (pgxc_migration_is_home(migration))
 		return;
-	require_same_table(migration);
+	pgxc_require_same_table(migration);
 	values[0] = Int64GetDatum(migration->id);
 	values[1] = CStringGetTextDatum(pgxc_home());
 	pgxc_sql_begin(&saved);

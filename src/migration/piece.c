@@ -45,14 +45,16 @@ parse_kind(const char *name)
 
 /*
  * The pieces of a migration, as PgxcPiece *, in the order in which they are
- * built.  In the current memory context.
+ * built, but for those of tables that were dropped.  In the current memory
+ * context.
  */
 List *
 pgxc_pieces_load(int64 migration_id)
 {
 	static PgxcStatement select_pieces = PGXC_SQL(
 		"SELECT no, kind, relation::oid, old_name, new_name, definition, built"
-		" FROM pgxc.piece WHERE migration_id = $1 ORDER BY no",
+		" FROM pgxc.piece WHERE migration_id = $1"
+		" AND EXISTS (SELECT FROM pg_class c WHERE c.oid = relation) ORDER BY no",
 		INT8OID);
 	MemoryContext caller = CurrentMemoryContext;
 	PgxcIdentity saved;

@@ -76,6 +76,11 @@ pgxc_shape_type(PgxcShape *shape, Relation rel, const char *type_name)
 	}
 
 	pgxc_parse_type(type_name, &shape->typid, &shape->typmod);
+	if (get_typtype(shape->typid) == TYPTYPE_PSEUDO)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+						errmsg("a column cannot have pseudo-type %s",
+							   format_type_be(shape->typid)),
+						errhint("Name a type that a table can store.")));
 	shape->collation = get_typcollation(shape->typid);
 	if (OidIsValid(shape->collation) && old != NULL &&
 		OidIsValid(old->attcollation))
@@ -124,9 +129,11 @@ analyze_expression(PgxcGivenText *given, const char *from)
 	given->prefix = "SELECT ";
 	stmt = castNode(SelectStmt, pgxc_given_parse(given)->stmt);
 	if (stmt->op != SETOP_NONE || list_length(stmt->targetList) != 1 ||
-		stmt->fromClause || stmt->distinctClause || stmt->whereClause ||
-		stmt->groupClause || stmt->havingClause || stmt->sortClause ||
-		stmt->limitCount || stmt->limitOffset || stmt->lockingClause)
+		linitial_node(ResTarget, stmt->targetList)->name || stmt->intoClause ||
+		stmt->windowClause || stmt->fromClause || stmt->distinctClause ||
+		stmt->whereClause || stmt->groupClause || stmt->havingClause ||
+		stmt->sortClause || stmt->limitCount || stmt->limitOffset ||
+		stmt->lockingClause)
 		ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR),
 						errmsg("%s must be an expression and nothing else",
 							   given->argument)));
@@ -383,8 +390,13 @@ assigned_expression(const PgxcShape *shape, const PgxcGivenText *given,
 							errmsg("down must assign one column at a time"),
 							errhint("Write down => 'a = ..., b = ...'."),
 							pgxc_given_errposition(given, target->location)));
-		if (strcmp(target->name, column) == 0)
-			node = target->val;
+		if (strcmp(target->name, column) != 0)
+			continue;
+		if (node != NULL)
+			ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR),
+							errmsg("down assigns column \"%s\" twice", column),
+							pgxc_given_errposition(given, target->location)));
+		node = target->val;
 	}
 	if (node == NULL)
 		ereport(

@@ -118,8 +118,21 @@ check_old_column(Relation rel, const char *column)
 static void
 check_new_column(Relation rel, const char *column)
 {
-	if (get_attnum(RelationGetRelid(rel), column) == InvalidAttrNumber)
+	AttrNumber attnum = get_attnum(RelationGetRelid(rel), column);
+
+	if (column[0] == '\0')
+		ereport(ERROR, (errcode(ERRCODE_INVALID_NAME),
+						errmsg("name of the new column must not be empty"),
+						errhint("Give it a name.")));
+	if (attnum == InvalidAttrNumber)
 		return;
+	if (attnum < 0)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_DUPLICATE_COLUMN),
+			 errmsg("column name \"%s\" conflicts with a system column name",
+					column),
+			 errhint("Give the new column another name.")));
 	ereport(ERROR,
 			(errcode(ERRCODE_DUPLICATE_COLUMN),
 			 errmsg("column \"%s\" of relation \"%s\" already exists", column,
@@ -375,10 +388,10 @@ check_conflicts(Relation rel, const PgxcShape *shape)
 static void
 free_name(const char *name)
 {
-	static PgxcStatement update = PGXC_SQL(
-		"UPDATE pgxc.migration SET name = format('%s #%s', name, id)"
-		" WHERE name = $1 AND phase = 'rolled_back'",
-		TEXTOID);
+	static PgxcStatement update =
+		PGXC_SQL("UPDATE pgxc.migration SET name = format('%s #%s', name, id)"
+				 " WHERE name = $1 AND phase = 'rolled_back'",
+				 TEXTOID);
 	PgxcIdentity saved;
 	Datum value = CStringGetTextDatum(name);
 
