@@ -58,6 +58,7 @@ OBJS = \
 	src/dual_write/trigger.o \
 	src/dual_write/unconverted.o \
 	src/dual_write/update_projection.o \
+	src/dual_write/way_back.o \
 	src/migration/alter.o \
 	src/migration/build.o \
 	src/migration/build_constraint.o \

@@ -31,6 +31,7 @@
 #include "dual_write/carry.h"
 #include "dual_write/config_cache.h"
 #include "dual_write/unconverted.h"
+#include "dual_write/way_back.h"
 
 typedef enum DualWriteAction
 {
@@ -252,6 +253,16 @@ write_down(const PgxcDualWrite *dw, Relation rel, TupleTableSlot *row)
 	}
 }
 
+/* Would all old values come back from a row with this new one? */
+static void
+check_way_back(const PgxcDualWrite *dw, Relation rel, TupleTableSlot *row,
+			   Datum value)
+{
+	load_row(dw->row, row);
+	replace_column(dw->row, &dw->target, value, false);
+	pgxc_way_back_check(dw, rel, dw->row);
+}
+
 /* Returns false if nothing is to be changed. */
 static bool
 carry_out(const PgxcDualWrite *dw, DualWriteAction action, Relation rel,
@@ -269,6 +280,8 @@ carry_out(const PgxcDualWrite *dw, DualWriteAction action, Relation rel,
 	}
 
 	value = evaluate(dw, NULL, rel, row, &isnull);
+	if (dw->may_lose && action == ACTION_UP && !isnull)
+		check_way_back(dw, rel, row, value);
 	current = slot_getattr(row, dw->target.attnum, &current_null);
 	if (same_value(&dw->target, value, isnull, current, current_null))
 		return false;

@@ -36,6 +36,7 @@
 
 #include "core/sql_runner.h"
 #include "dual_write/config.h"
+#include "dual_write/way_back.h"
 
 enum
 {
@@ -244,6 +245,7 @@ compile(PgxcDualWrite *dw, const Trigger *trigger, Relation rel)
 	dw->plain = dw->copies_only && dw->nsources == 1 && !dw->one_way &&
 				dw->up->copied == dw->sources[0].column.attnum &&
 				dw->sources[0].down->copied == dw->target.attnum;
+	dw->may_lose = pgxc_way_back_matters(dw, rel, trigger->tgargs[ARG_UP]);
 	keep_dependencies(dw, compiler.dependencies);
 }
 

@@ -41,6 +41,7 @@ typedef struct PgxcDualWrite
 	bool one_way;     /* some source has no way back */
 	bool plain;       /* both columns hold the same value, always */
 	bool copies_only; /* nothing is evaluated */
+	bool may_lose;    /* a value may not come back from the new column */
 	PgxcEnvironment *environment;
 	TupleTableSlot *row; /* for the row as it is going to be */
 
