@@ -45,6 +45,8 @@ typedef struct OurTrigger
 {
 	const Trigger *trigger;
 	void *remembered;
+	bool looked;    /* untouched is known */
+	bool untouched; /* the statement assigns no column of the migration */
 } OurTrigger;
 
 /* The projection that the executor runs, around the one that it should. */
@@ -53,20 +55,49 @@ typedef struct DualWriteProjection
 	ProjectionInfo base;
 	ProjectionInfo *inner;
 	Relation rel;
+	List *assigned; /* attribute numbers that the statement assigns */
 	int ntriggers;
 	OurTrigger triggers[FLEXIBLE_ARRAY_MEMBER];
 } DualWriteProjection;
 
 static ExecutorStart_hook_type prev_ExecutorStart = NULL;
 
+/*
+ * Does the statement assign none of the migration's columns?  With another
+ * migration's trigger on the table nobody knows what that one assigns.
+ */
+static bool
+leaves_alone(const DualWriteProjection *projection, const PgxcDualWrite *dw)
+{
+	if (projection->ntriggers > 1 ||
+		list_member_int(projection->assigned, dw->target.attnum))
+		return false;
+	for (int i = 0; i < dw->nsources; i++)
+	{
+		if (list_member_int(projection->assigned, dw->sources[i].column.attnum))
+			return false;
+	}
+	return true;
+}
+
 /* Let one trigger have its say about the new row. */
 static void
-carry(OurTrigger *our, Relation rel, TupleTableSlot *before,
-	  TupleTableSlot *row)
+carry(const DualWriteProjection *projection, OurTrigger *our,
+	  TupleTableSlot *before, TupleTableSlot *row)
 {
+	Relation rel = projection->rel;
 	PgxcDualWrite *dw =
 		pgxc_dual_write_find(our->trigger, rel, &our->remembered);
 	int column = dw->target.attnum - 1;
+
+	if (unlikely(!our->looked))
+	{
+		our->untouched = leaves_alone(projection, dw);
+		our->looked = true;
+	}
+	/* All that could be left to do is to fill the row. */
+	if (our->untouched && !row->tts_isnull[column])
+		return;
 
 	if (unlikely(pgxc_own_chunk_migration != 0) &&
 		pgxc_dual_write_is_own_chunk(dw, 0))
@@ -100,8 +131,8 @@ project(ExprState *state, ExprContext *econtext, bool *isnull)
 	row->tts_nvalid = row->tts_tupleDescriptor->natts;
 
 	for (int i = 0; i < projection->ntriggers; i++)
-		carry(&projection->triggers[i], projection->rel,
-			  econtext->ecxt_scantuple, row);
+		carry(projection, &projection->triggers[i], econtext->ecxt_scantuple,
+			  row);
 	return result;
 }
 
@@ -175,6 +206,7 @@ replace_triggers(ModifyTableState *state, int index)
 								  state->ps.ps_ExprContext,
 								  info->ri_newTupleSlot, &state->ps);
 	projection->rel = rel;
+	projection->assigned = pgxc_update_columns(state, index);
 
 	projection->base.type = T_ProjectionInfo;
 	projection->base.pi_exprContext = projection->inner->pi_exprContext;
