@@ -46,6 +46,7 @@ OBJS = \
 	src/backfill/revisit.o \
 	src/backfill/stripe.o \
 	src/backfill/throttle_function.o \
+	src/backfill/old_snapshots.o \
 	src/backfill/verify.o \
 	src/backfill/worker.o \
 	src/dual_write/carry.o \

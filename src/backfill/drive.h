@@ -81,6 +81,12 @@ typedef struct PgxcDrive
 	bool statement_succeeded; /* since failures were forgotten last */
 	LOCKTAG builder_tag;
 
+	/* whose end is waited for; see old_snapshots.c */
+	VirtualTransactionId *snapshots; /* NULL: not looked yet */
+	int nsnapshots;
+	TransactionId snapshot_limit;
+	int snapshot_tries;
+
 	/* how to try again after an error */
 	bool pass_locked_by; /* the next chunk does not wait for rows */
 	bool put_off;        /* the next chunk goes to the revisit list */

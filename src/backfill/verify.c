@@ -15,6 +15,8 @@
 
 #include "backfill/chunk.h"
 #include "backfill/leaf_tables.h"
+#include "backfill/old_snapshots.h"
+#include "backfill/retry.h"
 #include "backfill/revisit.h"
 #include "backfill/row_errors.h"
 #include "backfill/verify.h"
@@ -23,6 +25,8 @@
 #include "core/transition.h"
 
 #define MAX_ROUNDS 5 /* before a person is asked */
+#define SNAPSHOT_FIRST_MS 20
+#define SNAPSHOT_CAP_MS 1000
 
 /*
  * Lock the migration's row and check that it still is at the step that this
@@ -89,6 +93,7 @@ pgxc_verify_begin(PgxcDrive *drive, const PgxcMigration *migration)
 			return step;
 	}
 
+	pgxc_old_snapshots_forget(drive);
 	pgxc_row_error_recheck_all(migration->id);
 	(void) pgxc_leaf_sync(migration, true);
 	set_step(migration, "verify", migration->round + 1);
@@ -172,6 +177,18 @@ end_migration(const PgxcMigration *migration)
 	pgxc_sql_end(&saved);
 }
 
+/* Whoever sees the table as it was before the rows were filled goes first. */
+static PgxcStep
+wait_for_snapshots(PgxcDrive *drive, const char *holders)
+{
+	drive->wait_ms =
+		pgxc_backoff_ms(SNAPSHOT_FIRST_MS, drive->snapshot_tries - 1,
+						SNAPSHOT_CAP_MS);
+	snprintf(drive->wait_for, PGXC_REASON_LEN,
+			 "a snapshot from before the rows were filled, of %s", holders);
+	return PGXC_STEP_WAIT;
+}
+
 /*
  * Every row was read: done, or once more around.
  */
@@ -186,6 +203,13 @@ pgxc_verify_end(PgxcDrive *drive, const PgxcMigration *migration)
 	mismatches = pgxc_leaf_mismatches(migration->id);
 	if (mismatches == 0)
 	{
+		if (migration->dual_write && !migration->keep_old)
+		{
+			char *holders = pgxc_old_snapshots_holders(drive);
+
+			if (holders != NULL)
+				return wait_for_snapshots(drive, holders);
+		}
 		end_migration(migration);
 		return PGXC_STEP_DONE;
 	}

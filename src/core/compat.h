@@ -20,6 +20,7 @@
 #include "parser/parse_type.h"
 #include "pgstat.h"
 #include "replication/slot.h"
+#include "storage/lock.h"
 #include "tcop/pquery.h"
 #include "utils/acl.h"
 #include "utils/backend_status.h"
@@ -46,6 +47,17 @@
 #else
 #define PGXC_PRINTF(format, first) pg_attribute_printf(format, first)
 #endif
+
+/* As in pg_locks. */
+static inline char *
+pgxc_vxid_text(VirtualTransactionId vxid)
+{
+#if PG_VERSION_NUM >= 170000
+	return psprintf("%d/%u", vxid.procNumber, vxid.localTransactionId);
+#else
+	return psprintf("%d/%u", vxid.backendId, vxid.localTransactionId);
+#endif
+}
 
 /* The waits that pg_stat_activity names, where the server can. */
 typedef enum PgxcWait
