@@ -26,6 +26,7 @@
 #include "utils/lsyscache.h"
 #include "utils/resowner.h"
 #include "utils/syscache.h"
+#include "utils/timeout.h"
 #include "utils/timestamp.h"
 
 #include "core/compat.h"
@@ -297,6 +298,7 @@ void
 pgxc_lock_politely(List *locks, const char *what)
 {
 	TimestampTz start = GetCurrentTimestamp();
+	bool timed = get_timeout_active(STATEMENT_TIMEOUT);
 
 	for (int tries = 1;; tries++)
 	{
@@ -307,6 +309,12 @@ pgxc_lock_politely(List *locks, const char *what)
 
 		if (missing == NULL)
 			return;
+
+		/* Where both timeouts expired at once, only ours was reported. */
+		if (timed && !get_timeout_active(STATEMENT_TIMEOUT))
+			ereport(ERROR,
+					(errcode(ERRCODE_QUERY_CANCELED),
+					 errmsg("canceling statement due to statement timeout")));
 		if (tries > pgxc_ddl_lock_retries)
 			report_failure(missing, what, tries, start);
 		pause_between(tries);
