@@ -42,10 +42,9 @@
 
 /* The server's headers name an attribute that only gcc knows. */
 #ifdef __clang__
-#define PGXC_PRINTF(format, first) \
-	__attribute__((format(printf, format, first)))
+#define PGXC_PRINTF(text, first) __attribute__((format(printf, text, first)))
 #else
-#define PGXC_PRINTF(format, first) pg_attribute_printf(format, first)
+#define PGXC_PRINTF(text, first) pg_attribute_printf(text, first)
 #endif
 
 /* As in pg_locks. */

@@ -46,10 +46,11 @@
 	"SELECT 1 AS step, CASE n.contype WHEN 'p' THEN 2 WHEN 'u' THEN 1 ELSE 0 END AS kind, i.indrelid AS relid,"                \
 	" x.relname::text AS name, pg_get_indexdef(i.indexrelid) AS definition,"                                                   \
 	" CASE WHEN i.indisexclusion THEN 'an exclusion constraint cannot be built without blocking writes'"                       \
-	" WHEN n.condeferrable THEN 'a deferrable constraint would be checked at once on the new column' END AS problem"           \
+	" WHEN n.condeferrable THEN 'a deferrable constraint would be checked at once on the new column'"                          \
+	" WHEN NOT i.indisvalid THEN 'it is not valid, and would be dropped with the old column' END AS problem"                   \
 	" FROM a JOIN pg_index i ON i.indrelid = a.attrelid JOIN pg_class x ON x.oid = i.indexrelid"                               \
 	" LEFT JOIN pg_constraint n ON n.conindid = i.indexrelid AND n.contype IN ('p', 'u', 'x')"                                 \
-	" WHERE i.indisvalid AND NOT x.relispartition AND (a.attnum = ANY (i.indkey::int2[])"                                      \
+	" WHERE NOT x.relispartition AND (a.attnum = ANY (i.indkey::int2[])"                                                       \
 	" OR EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid"                    \
 	" AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum))"                      \
 	" UNION ALL SELECT 2, 3, a.attrelid, coalesce(n.conname::text, ''), format('CHECK (%I IS NOT NULL)', $2), NULL"            \

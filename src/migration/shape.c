@@ -55,6 +55,46 @@ pgxc_shape_type_name(const PgxcShape *shape)
 									FORMAT_TYPE_FORCE_QUALIFY);
 }
 
+static void
+check_null(void *arg)
+{
+	domain_check((Datum) 0, true, *(Oid *) arg, NULL, NULL);
+}
+
+/*
+ * Throw 0A000 for a type that a new column cannot have: a domain that refuses
+ * null, because an INSERT that does not know the column would fail before our
+ * trigger could fill it.
+ */
+void
+pgxc_shape_check_type(const PgxcShape *shape, Relation rel)
+{
+	Oid typid = shape->typid;
+	PgxcIdentity saved;
+	ErrorData *error;
+
+	if (get_typtype(typid) != TYPTYPE_DOMAIN)
+		return;
+	pgxc_identity_push(&saved, rel->rd_rel->relowner,
+					   SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION);
+	error = pgxc_subxact(check_null, &typid, false);
+	pgxc_identity_pop(&saved);
+	if (error == NULL)
+		return;
+	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+		ReThrowError(error);
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+		 errmsg(
+			 "the new column cannot be of domain %s, which does not take null",
+			 format_type_be(typid)),
+		 errdetail("The column is null until a row is filled."),
+		 errhint("Take that condition off the domain, or use type %s.",
+				 format_type_be(getBaseType(typid)))));
+}
+
 /*
  * Fill in the type of the new column: the one named, or (NULL) that of the old
  * column.  Its collation is the old column's where both can have one.  Throws

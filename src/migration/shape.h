@@ -31,6 +31,7 @@ typedef struct PgxcShape
 
 extern void pgxc_shape_type(PgxcShape *shape, Relation rel,
 							const char *type_name);
+extern void pgxc_shape_check_type(const PgxcShape *shape, Relation rel);
 extern void pgxc_shape_up(PgxcShape *shape, Relation rel);
 extern void pgxc_shape_down(PgxcShape *shape, Relation rel, bool column_exists);
 extern bool pgxc_shape_carries(const PgxcShape *shape);

@@ -258,6 +258,7 @@ prepare(const Request *request, Relation rel, List **tree)
 	}
 
 	pgxc_shape_type(shape, rel, request->type_name);
+	pgxc_shape_check_type(shape, rel);
 	check_type_differs(rel, shape);
 	pgxc_shape_up(shape, rel);
 	foreach (lc, shape->old_columns)
