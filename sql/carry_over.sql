@@ -344,6 +344,27 @@ SELECT setval('t_mine.b_by_default_c_seq', 3000000000);
 INSERT INTO t_mine.b_by_default (id) VALUES (7) RETURNING c;
 INSERT INTO t_mine.h_self (c) VALUES (3000000000) RETURNING c;
 
+-- A rename keeps the type, whichever it is.
+CREATE DOMAIN with_default AS text COLLATE "C" DEFAULT 'of the domain' CHECK (VALUE <> 'bad');
+CREATE TYPE colour AS ENUM ('red', 'green');
+CREATE TYPE pair AS (x integer, y text);
+CREATE SCHEMA y_mine;
+CREATE SCHEMA y_twin;
+CREATE FUNCTION typed_tables() RETURNS text LANGUAGE sql AS $script$
+	SELECT string_agg(format('CREATE TABLE t_%s (c %s); INSERT INTO t_%1$s VALUES (DEFAULT), (NULL), (%3$L)', lpad(n::text, 2, '0'), type, value), ';' ORDER BY n) FROM (SELECT row_number() OVER () AS n, v.* FROM (VALUES
+	('char(5)', 'a'), ('"char"', 'a'), ('bpchar', 'a '), ('varchar(3)[]', '{abc}'), ('bit(3)', '101'), ('varbit(5)', '1'), ('interval(3)', '1 s'), ('interval day to second(2)', '1 day'),
+	('time(2)', '12:34:56.78'), ('timestamptz DEFAULT now()', '2001-01-01'), ('numeric(10,2)', '1.5'), ('numeric(3,-2)', '12345'), ('carry.with_default', 'good'), ('carry.colour DEFAULT ''red''', 'green'),
+	('carry.pair', '(1,two)'), ('integer[][] DEFAULT ''{{1}}''', '{{2}}'), ('name', 'n'), ('regclass DEFAULT ''pg_class''', 'pg_type'), ('jsonb DEFAULT ''{}''', '[1]'), ('text COLLATE "POSIX"', 'a'),
+	('bool DEFAULT true', 'f'), ('integer DEFAULT NULL', '1'), ('uuid', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'), ('bytea', '\x00ff'), ('int4range', '[1,2)'), ('tsvector', 'a:1')) v (type, value)) v
+$script$;
+CALL twice('y_mine', 'y_twin', typed_tables(), '', '');
+CALL start_all('y_mine', 'rename', NULL, NULL);
+CALL wait_all('y_mine');
+CALL contract_all('y_mine');
+CALL alter_all('y_twin', 'rename', NULL, NULL);
+SELECT * FROM helper.differences('y_mine', 'y_twin');
+SELECT replace(c, 'y_mine', 'y_twin') AS another_row FROM contents('y_mine') c EXCEPT ALL SELECT contents('y_twin');
+
 -- From text to a number, by expressions.
 CREATE SCHEMA n_mine;
 CREATE SCHEMA n_twin;
@@ -356,7 +377,7 @@ CALL twice('n_mine', 'n_twin', $$
 $$, '', '');
 SELECT FROM pgxc.start_type_change('n_mine.t', 'c', 'integer', 'trim(c)::integer', $$' ' || c$$, name => 'to a number');
 CALL pgxc.wait('to a number');
-INSERT INTO n_mine.t VALUES (101, '  101', 1), (102, ' 102', 1);
+INSERT INTO n_mine.t VALUES (101, ' 101', 1), (102, ' 102', 1);
 SELECT pgxc.contract('to a number');
 INSERT INTO n_twin.t VALUES (101, ' 101', 1), (102, ' 102', 1);
 ALTER TABLE n_twin.t ALTER c DROP DEFAULT, ALTER c TYPE integer USING trim(c)::integer, ALTER c SET DEFAULT TRIM(BOTH FROM ' 5 ')::integer;
@@ -364,6 +385,8 @@ SELECT * FROM helper.differences('n_mine', 'n_twin');
 SELECT id, c, x FROM n_mine.t EXCEPT SELECT id, c, x FROM n_twin.t;
 
 -- What cannot be carried over is refused by name, and nothing is changed.
+CREATE DOMAIN never_null AS integer NOT NULL;
+CREATE DOMAIN bigint_never_null AS bigint CHECK (VALUE IS NOT NULL);
 CREATE SCHEMA refused;
 CREATE SCHEMA untouched;
 CREATE FUNCTION same_schema() RETURNS boolean LANGUAGE sql RETURN NOT EXISTS (SELECT FROM helper.differences('refused', 'untouched') WHERE fact !~ 'row type');
@@ -387,6 +410,11 @@ CALL twice('refused', 'untouched', $$
 	CREATE STATISTICS of_lower ON (lower(c)), id FROM statistics_text;
 	CREATE TABLE identity_text (id integer, c integer GENERATED ALWAYS AS IDENTITY);
 	CREATE TABLE two_columns (id integer, c text, e text UNIQUE);
+	CREATE TABLE no_null (c never_null);
+	CREATE TABLE invalid_index (c integer) PARTITION BY LIST (c);
+	CREATE TABLE invalid_index_1 PARTITION OF invalid_index FOR VALUES IN (1);
+	ALTER TABLE invalid_index ADD x integer;
+	CREATE INDEX not_attached ON ONLY invalid_index (x);
 	CREATE TABLE update_rule (id integer, c integer);
 	CREATE RULE a_rule AS ON UPDATE TO update_rule WHERE OLD.c = 0 DO INSTEAD NOTHING;
 	CREATE TABLE referenced_by_other (c integer PRIMARY KEY);
@@ -401,6 +429,9 @@ SELECT pgxc.start_rename('exclusion_where', 'c', 'd');
 SELECT pgxc.start_rename('deferrable_unique', 'c', 'd');
 SELECT pgxc.start_rename('deferred_key', 'c', 'd');
 SELECT pgxc.start_rename('late_trigger', 'id', 'd');
+SELECT pgxc.start_rename('no_null', 'c', 'd');
+SELECT pgxc.start_type_change('no_null', 'c', 'bigint_never_null');
+SELECT pgxc.start_rename('invalid_index', 'x', 'd');
 SELECT pgxc.start_rename('update_rule', 'c', 'd');
 SELECT pgxc.start_type_change('exclusion', 'c', 'bigint');
 SELECT pgxc.start_transform('exclusion', 'd', 'bigint', 'c');

@@ -195,7 +195,7 @@ look_at_parents(const PgxcMigration *migration, const PgxcPiece *piece,
 static Task
 next_task(const PgxcMigration *migration, const PgxcPiece *piece)
 {
-	Task task = { TASK_NONE };
+	Task task = { .kind = TASK_NONE };
 	List *tables;
 
 	if (get_rel_relkind(piece->relid) != RELKIND_PARTITIONED_TABLE)
