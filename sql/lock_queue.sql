@@ -140,8 +140,10 @@ ROLLBACK PREPARED 'regress_pgxc_queue';
 SELECT queue.lock('{queue.a,queue.busy}', 'AccessExclusiveLock');
 
 -- The settings: a session's own, within bounds.
+\set VERBOSITY sqlstate
 SET pgxc.ddl_lock_timeout = 0; \echo :LAST_ERROR_SQLSTATE
 SET pgxc.ddl_lock_timeout = '61s'; \echo :LAST_ERROR_SQLSTATE
+\set VERBOSITY default
 SET pgxc.ddl_lock_timeout = '1min';
 SHOW pgxc.ddl_lock_timeout;
 SET pgxc.ddl_lock_retries = -1; \echo :LAST_ERROR_SQLSTATE

@@ -86,7 +86,7 @@ CREATE FUNCTION helper.facts(namespace name) RETURNS SETOF text
 		UNION ALL
 		SELECT format('constraint %s on %s: %s type %s deferrable %s %s validated %s no inherit %s local %s inherited %s parent %s index %s comment %s', conname, called, pg_get_constraintdef(n.oid), contype, condeferrable, condeferred, convalidated, CASE contype WHEN 'c' THEN connoinherit END, conislocal, coninhcount,
 			   (SELECT conname FROM pg_constraint p WHERE p.oid = n.conparentid), nullif(conindid, 0)::regclass, obj_description(n.oid, 'pg_constraint'))
-		  FROM rel JOIN pg_constraint n ON conrelid = rel.oid
+		  FROM rel JOIN pg_constraint n ON conrelid = rel.oid AND contype <> 'n'
 		UNION ALL
 		SELECT format('trigger %s enabled %s internal %s parent %s comment %s', CASE WHEN tgisinternal THEN 'of ' || conname || ' on ' || called || ' ' || tgfoid::regproc ELSE pg_get_triggerdef(t.oid) END, tgenabled, tgisinternal, tgparentid <> 0, obj_description(t.oid, 'pg_trigger'))
 		  FROM rel JOIN pg_trigger t ON tgrelid = rel.oid LEFT JOIN pg_constraint n ON n.oid = tgconstraint

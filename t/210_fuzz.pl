@@ -5,6 +5,7 @@
 #
 #   PGXC_TEST_SEED=n    other statements
 #   PGXC_FUZZ_OPS=n     how many, about
+#   PGXC_FUZZ_ROUNDS=re only those ("rename contract")
 use strict;
 use warnings FATAL => 'all';
 
@@ -36,6 +37,12 @@ my $node = new_node(
 	'pgxc.target_chunk_ms' => 20,
 	'log_statement' => 'none',
 	'deadlock_timeout' => '100ms');
+
+$node->safe_psql(
+	'postgres', q{
+	CREATE TABLE done (id integer, n integer);
+	CREATE FUNCTION count_it() RETURNS trigger LANGUAGE plpgsql
+		AS $$ BEGIN NEW.o := coalesce(NEW.o, 0) + 1; RETURN NEW; END $$});
 
 # ---- values --------------------------------------------------------------------
 
@@ -298,7 +305,7 @@ sub make_batch
 			$batch{errors}++ if $sqlstate ne '00000';
 		}
 		@ids = sort { $a <=> $b }
-		  grep { !$model->{open} || !$model->{rows}{$_} || $model->{rows}{$_}{filled} } @ids;
+		  grep { !$model->{open} || !$writes->{rows}{$_} || $writes->{rows}{$_}{filled} } @ids;
 		if (@ids)
 		{
 			$batch{sql} .= 'SELECT '
@@ -307,8 +314,8 @@ sub make_batch
 			  . join(', ', @ids)
 			  . ") ORDER BY id;\n";
 			push @said,
-			  map { [ line($model, $_, @look), "row $_ after it" ] }
-			  grep { $model->{rows}{$_} } @ids;
+			  map { [ line($writes, $_, @look), "row $_ after it" ] }
+			  grep { $writes->{rows}{$_} } @ids;
 		}
 		for my $said (@said)
 		{
@@ -321,8 +328,8 @@ sub make_batch
 
 sub line
 {
-	my ($model, $id, @look) = @_;
-	my $columns = $model->columns($model->{rows}{$id});
+	my ($writes, $id, @look) = @_;
+	my $columns = $writes->{model}->columns($writes->{rows}{$id});
 
 	return join('|', $id, map { shown($columns->{$_}) } @look);
 }
@@ -409,8 +416,11 @@ sub compare
 	my $sql = 'SELECT '
 	  . join(', ', 'id', map { shown_sql($_) } @look)
 	  . " FROM $round->{table} ORDER BY id;";
-	my @expected =
-	  map { line($model, $_, @look) } sort { $a <=> $b } keys %{ $model->{rows} };
+	my %expected = map {
+		my $writes = $_;
+		map { $_ => line($writes, $_, @look) } keys %{ $writes->{rows} }
+	} @{ $round->{writes} };
+	my @expected = map { $expected{$_} } sort { $a <=> $b } keys %expected;
 	my @lines;
 
 	feed($control, $sql);
@@ -484,8 +494,6 @@ sub make_round
 		$options .= ', triggers';
 		$node->safe_psql(
 			'postgres', qq{
-			CREATE OR REPLACE FUNCTION count_it() RETURNS trigger LANGUAGE plpgsql
-				AS \$\$ BEGIN NEW.o := coalesce(NEW.o, 0) + 1; RETURN NEW; END \$\$;
 			CREATE TRIGGER zz BEFORE INSERT OR UPDATE ON $table FOR EACH ROW EXECUTE FUNCTION count_it()});
 	}
 	my @writes = map {
@@ -520,7 +528,7 @@ sub fill
 		my %values = map { $_ => $writes->value($_) } @{ $model->{s} };
 
 		$writes->new_id == $id or die 'ids are not where they should be';
-		$model->insert($model->{rows}, $id, \%values);
+		$model->insert($writes->{rows}, $id, \%values);
 		$sql .= join("\t", $id, map { PgxcWrites::copy_field($values{$_}) } @{ $model->{s} }) . "\n";
 	}
 	feed($control, "$sql\\.");
@@ -544,21 +552,20 @@ sub is_ready
 sub mend
 {
 	my ($round) = @_;
-	my $rows = $round->{model}{rows};
-	my @bad =
-	  grep { $round->{bad}->($rows->{$_}{s}[0]) } keys %$rows;
+	my @bad;
 
-	if (@bad)
-	{
-		$node->safe_psql('postgres',
-			"UPDATE $round->{table} SET a = '1' WHERE id IN (" . join(', ', @bad) . ')');
-		$rows->{$_} = { s => [1], filled => 1 } for @bad;
-	}
 	for my $writes (@{ $round->{writes} })
 	{
+		my $rows = $writes->{rows};
+		my @mine = grep { $round->{bad}->($rows->{$_}{s}[0]) } keys %$rows;
+
+		push @bad, @mine;
+		$rows->{$_} = { s => [1], filled => 1 } for @mine;
 		$writes->{columns}{a} = { %{ $writes->{columns}{a} }, value => \&small_int };
 	}
 	note("$round->{name}: " . @bad . ' rows to mend');
+	$node->safe_psql('postgres',
+		"UPDATE $round->{table} SET a = '1' WHERE id IN (" . join(', ', 0, @bad) . ')');
 	$node->safe_psql('postgres', "SELECT pgxc.retry($round->{id})");
 	return;
 }
@@ -571,7 +578,7 @@ sub open_shape
 
 	$model->{n} = $node->safe_psql('postgres',
 		"SELECT new_column FROM pgxc.migration WHERE id = $round->{id}");
-	$model->open_shape;
+	$model->open_shape(map { $_->{rows} } @{ $round->{writes} });
 	for my $writes (@{ $round->{writes} })
 	{
 		$writes->{columns}{ $model->{n} } = $writes->{columns}{shadow}
@@ -676,15 +683,86 @@ sub finish_round
 			$writes->{prepared} = {};
 			$writes->{vague} = $writes->{no_nulls} = 0;
 		}
-		$model->close_shape(contract => $name);
+		$model->close_shape($name, map { $_->{rows} } @{ $round->{writes} });
 		in_each_session("DEALLOCATE ALL;\n" . $round->{writes}[0]->prepare($name));
 		$_->{prepared} = $round->{writes}[0]{prepared} for @{ $round->{writes} };
 	}
 	else
 	{
-		$model->close_shape;
+		$model->close_shape(undef);
 	}
 	stage($round, 'afterwards', sub { [ @{ $model->{s} } ] }, $model->{s});
+	return;
+}
+
+# ---- the same rows, from all sessions at once ------------------------------------------
+
+# Each statement adds 1 to a row, in one shape or the other; nothing that was
+# added may be lost, whoever comes after whom.
+sub hot_batch
+{
+	my ($table, $n, $step, @columns) = @_;
+	my $sql = '';
+
+	for (1 .. $n)
+	{
+		my $id = 1 + int rand 3;
+		my $column = PgxcWrites::one_of(@columns);
+		my $set = "$column = t.$column + " . ($column eq $columns[0] ? 1 : $step);
+
+		$sql .= PgxcWrites::one_of(
+			"UPDATE $table t SET $set WHERE id = $id",
+			"UPDATE $table t SET $set FROM (VALUES ($id)) x (id) WHERE t.id = x.id",
+			"INSERT INTO $table AS t (id, a) VALUES ($id, 0) ON CONFLICT (id) DO UPDATE SET $set",
+			"WITH u AS (UPDATE $table t SET $set WHERE id = $id RETURNING id) INSERT INTO done SELECT id, 0 FROM u",
+			"BEGIN; SELECT FROM $table WHERE id = $id FOR UPDATE \\g /dev/null\nUPDATE $table t SET o = 0 WHERE id = $id; UPDATE $table t SET $set WHERE id = $id; COMMIT"
+		) . ";\nINSERT INTO done VALUES ($id, 1);\n";
+	}
+	return $sql;
+}
+
+sub run_hot
+{
+	my ($no, $arguments, $step) = @_;
+	my $table = "hot$no";
+	my $share = int($ops / 20 / $SESSIONS) || 1;
+
+	$node->safe_psql(
+		'postgres', qq{
+		TRUNCATE done;
+		CREATE TABLE $table (id integer PRIMARY KEY, a integer, o integer);
+		INSERT INTO $table SELECT i, i FROM generate_series(1, 1000) i});
+	$node->safe_psql('postgres',
+		"CREATE TRIGGER zz BEFORE INSERT OR UPDATE ON $table FOR EACH ROW EXECUTE FUNCTION count_it()")
+	  if $no % 2;
+	my $function = sprintf $arguments, $table;
+	my $id = $node->safe_psql('postgres',
+		"SELECT $function, name => '$table', max_rows_per_second => 100)");
+	my $new = $node->safe_psql('postgres', "SELECT new_column FROM pgxc.migration WHERE id = $id");
+	$node->safe_psql('postgres', "UPDATE $table SET o = 0 WHERE id <= 3");
+
+	for my $verb (undef, "SELECT pgxc.alter_migration($id, max_rows_per_second => 0)")
+	{
+		feed($_, hot_batch($table, $share, $step, 'a', $new)) for @sessions;
+		if ($verb)
+		{
+			feed($control, "$verb;");
+			work_until(sub { is_idle($control) }, $control, @sessions);
+		}
+		work_until(sub { !grep { !is_idle($_) } @sessions }, @sessions);
+		is(join('', map { $_->{err} =~ /^(ERROR.*)/m } @sessions), '', "$table: no statement fails");
+	}
+	wait_state($node, $id, 'ready');
+	is( $node->safe_psql('postgres',
+			"SELECT count(*) FROM $table WHERE a::bigint * $step IS DISTINCT FROM $new"),
+		'0',
+		"$table: both shapes are the same");
+	is( $node->safe_psql('postgres',
+			"SELECT string_agg(t.id || ' ' || (a - t.id), ', ' ORDER BY t.id) FROM $table t WHERE id <= 3"),
+		$node->safe_psql('postgres',
+			"SELECT string_agg(id || ' ' || n, ', ' ORDER BY id) FROM (SELECT id, sum(n) AS n FROM done GROUP BY id) d"),
+		"$table: nothing is lost of what old and new code added to the same rows");
+	$node->safe_psql('postgres', "SELECT pgxc.rollback($id)");
 	return;
 }
 
@@ -709,6 +787,11 @@ for my $no (0 .. $#rounds)
 }
 note("$done operations; " . join(', ', map { "$_: $seen{$_}" } sort keys %seen));
 cmp_ok($overlap, '>', 0, "verbs returned while $overlap sessions were writing");
+
+run_hot(0, "pgxc.start_rename('%s', 'a', 'b'", 1);
+run_hot(1, "pgxc.start_type_change('%s', 'a', 'bigint'", 1);
+run_hot(2, "pgxc.start_transform('%s', 'b', 'bigint', up => 'a::bigint * 2', down => '(b / 2)::integer'", 2);
+run_hot(3, "pgxc.start_transform('%s', 'b', 'bigint', up => 'a::bigint * 2', down => '(b / 2)::integer'", 2);
 
 my $log = slurp_file($node->logfile);
 unlike($log, qr/PANIC|TRAP|signal 11|signal 6/, 'the server is well');

@@ -48,6 +48,16 @@ sub the_same
 	return;
 }
 
+# start_and_hear($node, $call): the id, and what was said.
+sub start_and_hear
+{
+	my ($node, $call) = @_;
+	my ($ret, $out, $err) = $node->psql('postgres', "SELECT pgxc.start_$call");
+
+	die $err if $ret != 0;
+	return ($out, $err);
+}
+
 sub zero
 {
 	my ($node, $query, $test_name) = @_;
@@ -107,8 +117,8 @@ for my $start (
 		"a subscriber's table without a key: $start");
 }
 # What is read below sees all of them in the middle of it.
-$id{typed} = start_dual($south, q{type_change('typed', 'a', 'bigint', name => 'typed', max_rows_per_second => 1500)});
-$id{indexed} = start_dual($south, q{type_change('indexed', 'code', 'bigint', name => 'indexed', max_rows_per_second => 1500)});
+$id{typed} = start_dual($south, q{type_change('typed', 'a', 'bigint', name => 'typed', max_rows_per_second => 300)});
+$id{indexed} = start_dual($south, q{type_change('indexed', 'code', 'bigint', name => 'indexed', max_rows_per_second => 300)});
 $id{composed} = start_dual($south, q{transform('composed', 'full_name', 'text', up => 'first || '' '' || last', keep_old => true, name => 'composed')});
 $id{whole} = start_dual($south, q{rename('whole', 'a', 'b', name => 'whole')});
 my $shadow = value($south, "SELECT new_column FROM pgxc.migration WHERE name = 'typed'");
@@ -162,6 +172,7 @@ wait_sql($south, "SELECT bool_and(rows_updated > 0) FROM pgxc.migrations WHERE n
 change_all(1);
 all_the_same('in the middle of the backfill');
 is(join(' ', map { state_of($south, $id{$_}) } qw(typed indexed)), 'running running', 'and that was in the middle');
+value($south, "SELECT pgxc.alter_migration('$_', max_rows_per_second => 0)") for qw(typed indexed);
 value($north, 'TRUNCATE typed');
 value($north, 'INSERT INTO typed (id, a) SELECT i, 2 * i FROM generate_series(1, 500) i; UPDATE typed SET a = a + 1 WHERE id <= 100');
 wait_ready($south, $id{$_}) for qw(typed indexed composed whole);
@@ -235,10 +246,11 @@ my $north_log = log_position($north);
 value($south, 'ALTER TABLE plain ADD b text; ALTER TABLE full_row ADD b int');
 $id{south} = start_dual($south, q{rename('both_sides', 'a', 'b', name => 'south')});
 # ... then the publisher, while the subscriber is not done.
-$id{plain} = start_dual($north, q{rename('plain', 'a', 'b', name => 'plain', max_rows_per_second => 1500)});
+$id{plain} = start_dual($north, q{rename('plain', 'a', 'b', name => 'plain', max_rows_per_second => 300)});
 $id{both_sides} = start_dual($north, q{rename('both_sides', 'a', 'b', name => 'both_sides')});
-$id{full_row} = start_dual($north, q{rename('full_row', 'a', 'b', name => 'full_row', max_rows_per_second => 1500)});
-$id{listed} = start_dual($north, q{type_change('listed', 'a', 'bigint', name => 'listed')});
+$id{full_row} = start_dual($north, q{rename('full_row', 'a', 'b', name => 'full_row', max_rows_per_second => 300)});
+($id{listed}, my $silence) = start_and_hear($north, q{type_change('listed', 'a', 'bigint', name => 'listed')});
+is($silence, '', 'listed: a column list publishes nothing new');
 
 sub change_north
 {
@@ -268,6 +280,8 @@ sub north_the_same
 change_north(1, 'a');
 change_north(4, 'b');
 north_the_same('id, a, n', 'while the publisher fills the new column');
+is(join(' ', map { state_of($north, $id{$_}) } qw(plain full_row)), 'running running', 'and it does');
+value($north, "SELECT pgxc.alter_migration('$_', max_rows_per_second => 0)") for qw(plain full_row);
 wait_ready($north, $id{$_}) for qw(plain both_sides full_row listed);
 wait_ready($south, $id{south});
 change_north(7, 'a');
@@ -308,8 +322,10 @@ the_same($north, $south, 'key', 'SELECT number, v FROM key_index', 'SELECT numbe
 
 # The shadow of a type change is sent, too, unless there is a column list.  It
 # waits for the subscriber to have it.
-$id{shadowed} = start_dual($north, q{type_change('shadowed', 'a', 'bigint', name => 'shadowed')});
+($id{shadowed}, my $warning) = start_and_hear($north, q{type_change('shadowed', 'a', 'bigint', name => 'shadowed')});
 $shadow = value($north, "SELECT new_column FROM pgxc.migration WHERE name = 'shadowed'");
+like($warning, qr/WARNING:  column "$shadow" is published at once, by publication shadow\nDETAIL:  .*\nHINT:  .*subscribers first/,
+	'shadowed: the start says so');
 value($north, 'UPDATE shadowed SET a = -a WHERE id <= 10');
 $south->wait_for_log(qr/logical replication target relation "public\.shadowed" is missing replicated column: "$shadow"/, $log);
 value($south, "ALTER TABLE shadowed ADD $shadow bigint");

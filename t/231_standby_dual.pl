@@ -13,7 +13,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $ROWS = 5000;
+my $ROWS = 3000;
 my %settings = (
 	# The lag of a standby on a loaded machine is not the subject here.
 	(map { ("pgxc.$_" => 0) } qw(replay_lag_soft replay_lag_hard replay_lag_bytes_soft replay_lag_bytes_hard
@@ -97,7 +97,7 @@ sub leave
 }
 
 my $id = start_dual($primary,
-	q{type_change('t', 'code', 'bigint', up => 'public.gate(3, code)', down => 'code::int', name => 'moved', max_rows_per_second => 1500)});
+	q{type_change('t', 'code', 'bigint', up => 'public.gate(3, code)', down => 'code::int', name => 'moved', max_rows_per_second => 300)});
 my $shadow = value($primary, "SELECT new_column FROM pgxc.migration WHERE id = $id");
 
 wait_sql($primary, "SELECT rows_updated > 0 FROM pgxc.migrations WHERE id = $id", 'some rows to be filled');
@@ -181,7 +181,7 @@ my $dir = PostgreSQL::Test::Utils::tempdir;
 value($primary, 'CREATE DATABASE original');
 $primary->safe_psql('original', "CREATE EXTENSION pgxc; $tables");
 $before = schema_of($primary, 'original');
-$id = start_dual($primary, q{rename('t', 'code', 'number', name => 'open', max_rows_per_second => 1000)}, 'original');
+$id = start_dual($primary, q{rename('t', 'code', 'number', name => 'open', max_rows_per_second => 300)}, 'original');
 wait_sql($primary, "SELECT rows_updated > 0 FROM pgxc.migrations WHERE id = $id", 'some rows to be filled', 'original');
 
 sub dump_as

@@ -143,7 +143,7 @@ my $before = schema_of($node);
 # ready; the old code never stops.
 my $old = code('old_code', 'code');
 at_work($old);
-my $id = start_dual($node, q{rename('account', 'code', 'number', name => 'early', max_rows_per_second => 4000)});
+my $id = start_dual($node, q{rename('account', 'code', 'number', name => 'early', max_rows_per_second => 1000)});
 my $new = code('new_code_early', 'number');
 at_work($old, $new);
 wait_sql($node, "SELECT rows_updated > 0 FROM pgxc.migrations WHERE id = $id", 'some rows to be filled');

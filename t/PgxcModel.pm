@@ -6,7 +6,8 @@
 #       up => sub { ... }, down => sub { ... },
 #       ...);
 #
-# A row is { s => [ old values ], filled => is the new column surely there }.
+# A row is { s => [ old values ], filled => is the new column surely there },
+# and rows are a hash by id; who writes keeps them, here is what becomes of them.
 # The new value is not in it: it always is up(old values).  While no migration
 # is open there are only the columns s.
 package PgxcModel;
@@ -24,34 +25,39 @@ sub new
 {
 	my ($class, %fields) = @_;
 
-	return bless { rows => {}, open => 0, prefer_new => 0, %fields }, $class;
+	return bless { open => 0, prefer_new => 0, %fields }, $class;
 }
 
-# After contract the new column is all there is, after rollback the old ones.
+# close_shape($final, \%rows, ...): after contract the new column is all there
+# is, under its final name; after rollback (undef) the old ones.
 sub close_shape
 {
-	my ($self, %change) = @_;
-	my $rows = $self->{rows};
+	my ($self, $final, @all) = @_;
 
-	if ($change{contract})
+	if (defined $final)
 	{
-		$rows->{$_} = { s => [ $self->{up}->(@{ $rows->{$_}{s} }) ] }
-		  for keys %$rows;
+		for my $rows (@all)
+		{
+			$_ = { s => [ $self->{up}->(@{ $_->{s} }) ] } for values %$rows;
+		}
 		$self->{default} = $self->{up}->($self->{default})
 		  if defined $self->{default};
-		$self->{s} = [ $change{contract} ];
+		$self->{s} = [$final];
 	}
 	$self->{open} = 0;
 	return;
 }
 
-# Nobody knows which rows the backfill has been to.
+# open_shape(\%rows, ...): nobody knows which rows the backfill has been to.
 sub open_shape
 {
-	my ($self) = @_;
+	my ($self, @all) = @_;
 
 	$self->{open} = 1;
-	$_ = { %$_, filled => 0 } for values %{ $self->{rows} };
+	for my $rows (@all)
+	{
+		$_ = { %$_, filled => 0 } for values %$rows;
+	}
 	return;
 }
 

@@ -2,7 +2,8 @@
 #
 #   my $writes = PgxcWrites->new(model => $model, table => 't', first_id => 3,
 #       id_step => 4, columns => { a => { type, value, expressions } });
-#   my $op = $writes->next_op([ 'a' ]);   # { sql => [...], sqlstate, ids }
+#   my $op = $writes->next_op([ 'a' ]);
+#   $writes->{rows}                       # as they are after it
 #
 # Each session has keys of its own (first_id, first_id + id_step, ...), so that
 # the model is right whatever the sessions do at the same time.  A column has a
@@ -21,6 +22,7 @@ sub new
 
 	return bless {
 		last_id => $fields{first_id} - $fields{id_step},
+		rows => {},
 		prepared => {},
 		vague => 0,
 		%fields }, $class;
@@ -73,22 +75,15 @@ sub new_id
 	return $self->{last_id} += $self->{id_step};
 }
 
-# Some of the session's own rows, at least one if there is one.
+# Some of the rows, at least one if there is one.
 sub some_ids
 {
 	my ($self, $rows, $most) = @_;
-	my @ids = sort { $a <=> $b } grep { $self->owns($_) } keys %$rows;
+	my @ids = sort { $a <=> $b } keys %$rows;
 
 	return () unless @ids;
 	return sort { $a <=> $b }
 	  uniq(map { one_of(@ids) } 1 .. 1 + int rand $most);
-}
-
-sub owns
-{
-	my ($self, $id) = @_;
-
-	return $id % $self->{id_step} == $self->{first_id} % $self->{id_step};
 }
 
 sub value
@@ -290,7 +285,7 @@ sub op_update_range
 	my $high = $low + 12 * $self->{id_step};
 	my @ids =
 	  sort { $a <=> $b }
-	  grep { $self->owns($_) && $_ >= $low && $_ <= $high } keys %$rows;
+	  grep { $_ >= $low && $_ <= $high } keys %$rows;
 
 	return $self->update_rows(
 		$columns,
@@ -513,12 +508,12 @@ sub transaction
 {
 	my ($self, $columns) = @_;
 	my @steps = ({ sql => 'BEGIN' });
-	my $start = $self->{model}{rows};
+	my $start = $self->{rows};
 	my @ids;
 
 	for my $what ('step', 'savepoint', 'step')
 	{
-		my $saved = $self->{model}{rows};
+		my $saved = $self->{rows};
 		my $back = $what eq 'savepoint';
 
 		push @steps, { sql => 'SAVEPOINT here' } if $back;
@@ -527,11 +522,11 @@ sub transaction
 		push @ids, @{ $op->{ids} };
 		next unless $back;
 		push @steps, { sql => 'ROLLBACK TO here' };
-		$self->{model}{rows} = $saved;
+		$self->{rows} = $saved;
 	}
 	my $rollback = rand() < 0.25;
 	push @steps, { sql => $rollback ? 'ROLLBACK' : 'COMMIT' };
-	$self->{model}{rows} = $start if $rollback;
+	$self->{rows} = $start if $rollback;
 	return { steps => \@steps, ids => \@ids };
 }
 
@@ -547,7 +542,7 @@ sub single
 		next if !@$columns && $what !~ /^(insert|insert_many|touch|delete|copy)$/;
 		next if !$may_fail && $what eq 'update_cursor';
 		my $method = "op_$what";
-		my %rows = %{ $self->{model}{rows} };
+		my %rows = %{ $self->{rows} };
 		my $op = $self->$method(\%rows, $columns) or next;
 		my $sqlstate = '00000';
 
@@ -561,7 +556,7 @@ sub single
 		}
 		else
 		{
-			$self->{model}{rows} = \%rows;
+			$self->{rows} = \%rows;
 		}
 		$self->{seen}{"$what $sqlstate"}++;
 		return {

@@ -30,6 +30,7 @@ add_check(List *checks, const char *item, bool ok, char *evidence, char *advice)
 
 	check->item = item;
 	check->ok = ok;
+	check->firm = false;
 	check->evidence = evidence;
 	check->advice = ok ? NULL : advice;
 	return lappend(checks, check);
@@ -151,12 +152,14 @@ check_leaves(List *checks, const PgxcMigration *m)
 	if (!isnull)
 		unknown = MemoryContextStrdup(caller, TextDatumGetCString(value));
 	pgxc_sql_end(&saved);
-	return add_check(checks, "every table was read", unknown == NULL,
-					 unknown ? psprintf("not since it became a partition: %s",
-										unknown)
-							 : pstrdup("no partition came later"),
-					 psprintf("SELECT pgxc.retry(%lld) fills and reads them",
-							  (long long) m->id));
+	checks = add_check(checks, "every table was read", unknown == NULL,
+					   unknown ? psprintf("not since it became a partition: %s",
+										  unknown)
+							   : pstrdup("no partition came later"),
+					   psprintf("SELECT pgxc.retry(%lld) fills and reads them",
+								(long long) m->id));
+	((PgxcCheck *) llast(checks))->firm = true;
+	return checks;
 }
 
 /* Indexes and constraints on the new column. */

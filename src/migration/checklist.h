@@ -11,6 +11,7 @@ typedef struct PgxcCheck
 {
 	const char *item;
 	bool ok;
+	bool firm; /* force does not override it */
 	char *evidence;
 	char *advice; /* NULL where it is ok */
 } PgxcCheck;

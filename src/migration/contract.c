@@ -62,7 +62,7 @@ require_table(const PgxcMigration *migration)
  * was read cannot be overridden: throws 55000 unless the migration is ready.
  */
 static char *
-open_items(const PgxcMigration *migration, bool recreate_views)
+open_items(const PgxcMigration *migration, bool recreate_views, bool *firm)
 {
 	StringInfoData open;
 	ListCell *lc;
@@ -77,9 +77,11 @@ open_items(const PgxcMigration *migration, bool recreate_views)
 	{
 		PgxcCheck *check = (PgxcCheck *) lfirst(lc);
 
-		if (!check->ok)
-			appendStringInfo(&open, "%s%s: %s", open.len > 0 ? "; " : "",
-							 check->item, check->evidence);
+		if (check->ok)
+			continue;
+		appendStringInfo(&open, "%s%s: %s", open.len > 0 ? "; " : "",
+						 check->item, check->evidence);
+		*firm |= check->firm;
 	}
 	return open.len > 0 ? open.data : NULL;
 }
@@ -88,9 +90,10 @@ open_items(const PgxcMigration *migration, bool recreate_views)
 static char *
 require_green(const PgxcMigration *migration, bool force, bool recreate_views)
 {
-	char *open = open_items(migration, recreate_views);
+	bool firm = false;
+	char *open = open_items(migration, recreate_views, &firm);
 
-	if (open != NULL && !force)
+	if (open != NULL && (!force || firm))
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("cannot contract migration \"%s\" yet",
 							   migration->name),
