@@ -161,6 +161,7 @@ for my $step (@steps)
 	}
 	else
 	{
+		value($node, "SELECT pgxc.alter_migration($id, max_rows_per_second => 0)") if $step eq 'update';
 		wait_ready($node, $id);
 		is(value($node, "SELECT count(*) FROM t WHERE code IS DISTINCT FROM $shadow"),
 			'0', "$step: it finishes by itself, and the columns are equal");
