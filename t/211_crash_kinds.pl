@@ -16,7 +16,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes;
 
-my $ROWS = 12000;
+my $ROWS = 8000;
 my $SLOW = 'max_duty => 0.02, target_chunk_ms => 1';
 my $FAST = 'max_duty => 1, target_chunk_ms => 100, max_rows_per_second => 0';
 
@@ -343,7 +343,7 @@ for my $what ('session', 'postmaster')
 
 for my $name (@kinds)
 {
-	$id{$name} = query(start_of('', $name, 2000));
+	$id{$name} = query(start_of('', $name, 200));
 }
 my $filled = join(' AND ',
 	map { my $new = query("SELECT new_column FROM pgxc.migration WHERE name = '$_'");
@@ -351,7 +351,7 @@ my $filled = join(' AND ',
 
 for my $what ('workers', 'postmaster')
 {
-	wait_sql($node, 'SELECT ' . with($filled, least => $what eq 'workers' ? 100 : 800),
+	wait_sql($node, 'SELECT ' . with($filled, least => $what eq 'workers' ? 50 : 200),
 		'the backfills to be in the middle');
 	crash($what);
 	state_is('', 'running', "backfill, $what killed", @kinds);
@@ -360,11 +360,13 @@ for my $what ('workers', 'postmaster')
 
 # ---- in the middle of CREATE INDEX CONCURRENTLY ---------------------------------------
 
-# The composite waits for the others with a few rows.
-alter('', 'max_rows_per_second => 100', @building);
+# The composite, which has nothing to build, waits for the others with a few rows.
 alter('', 'max_rows_per_second => 6000', 'joined');
-wait_sql($node, 'SELECT count(*) < 2500 FROM joined WHERE b IS NULL', 'joined to be nearly filled');
-alter('', 'max_rows_per_second => 1', 'joined');
+query(q{
+	DO $$ BEGIN WHILE (SELECT count(*) > 2000 FROM joined WHERE b IS NULL) LOOP
+		PERFORM pg_sleep(0.001); -- not a wait: one look of a poll
+	END LOOP; END $$;
+	SELECT pgxc.alter_migration('joined', max_rows_per_second => 1)});
 prepare_writers('', 3000000);
 alter('', 'max_rows_per_second => 0', @building);
 wait_count(3, building('waiting for writers before build'), 'three index builds');
@@ -505,9 +507,9 @@ my @tables = ((map { "back_$_" } @building), 'back_child');
 $before = dump_of('postgres', @tables);
 for my $name (@building)
 {
-	$id{"back_$name"} = query(start_of('back_', $name, 2000));
+	$id{"back_$name"} = query(start_of('back_', $name, 200));
 }
-wait_sql($node, "SELECT count(b) BETWEEN 100 AND $ROWS * 0.9 FROM back_renamed", 'rows to be filled');
+wait_sql($node, "SELECT count(b) BETWEEN 50 AND $ROWS * 0.9 FROM back_renamed", 'rows to be filled');
 my $session = session($node);
 $session->query_safe('BEGIN');
 $session->query_safe('SELECT pgxc.rollback(' . $id{"back_$_"} . ')') for @building;
