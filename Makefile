@@ -49,6 +49,7 @@ OBJS = \
 	src/backfill/old_snapshots.o \
 	src/backfill/verify.o \
 	src/backfill/worker.o \
+	src/dual_write/arbiters.o \
 	src/dual_write/carry.o \
 	src/dual_write/config.o \
 	src/dual_write/config_cache.o \

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "utils/fmgrprotos.h"
 #include "utils/rel.h"
@@ -91,4 +92,18 @@ pgxc_dual_write(PG_FUNCTION_ARGS)
 							  update ? data->tg_trigslot : NULL, row))
 		tuple = form_tuple(data->tg_relation, dw->row, tuple);
 	return PointerGetDatum(tuple);
+}
+
+/* Is this a trigger of ours, ready to fire whatever the session says? */
+bool
+pgxc_dual_write_is_ours(const Trigger *trigger)
+{
+	FmgrInfo function;
+
+	/* Few other triggers have as many arguments: saves the look-up. */
+	if (trigger->tgnargs < 8 || trigger->tgenabled != TRIGGER_FIRES_ALWAYS ||
+		trigger->tgqual != NULL || trigger->tgnattr > 0)
+		return false;
+	fmgr_info(trigger->tgfoid, &function);
+	return function.fn_addr == pgxc_dual_write;
 }

@@ -8,6 +8,7 @@
 #include "dual_write/config.h"
 
 extern PGDLLEXPORT Datum pgxc_dual_write(PG_FUNCTION_ARGS);
+extern bool pgxc_dual_write_is_ours(const Trigger *trigger);
 extern bool pgxc_dual_write_is_own_chunk(const PgxcDualWrite *dual_write,
 										 int depth);
 

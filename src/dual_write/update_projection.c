@@ -29,6 +29,7 @@
 
 #include "core/compat.h"
 #include "core/own_statement.h"
+#include "dual_write/arbiters.h"
 #include "dual_write/carry.h"
 #include "dual_write/config_cache.h"
 #include "dual_write/trigger.h"
@@ -136,20 +137,6 @@ project(ExprState *state, ExprContext *econtext, bool *isnull)
 	return result;
 }
 
-/* Is this a trigger of ours, ready to fire whatever the session says? */
-static bool
-is_ours(const Trigger *trigger)
-{
-	FmgrInfo function;
-
-	/* Few other triggers have as many arguments: saves the look-up. */
-	if (trigger->tgnargs < 8 || trigger->tgenabled != TRIGGER_FIRES_ALWAYS ||
-		trigger->tgqual != NULL || trigger->tgnattr > 0)
-		return false;
-	fmgr_info(trigger->tgfoid, &function);
-	return function.fn_addr == pgxc_dual_write;
-}
-
 /*
  * Our triggers on a table, in the order in which they fire, if it has no other
  * BEFORE UPDATE triggers for each row; NULL otherwise.
@@ -172,7 +159,7 @@ find_triggers(ResultRelInfo *info)
 								  TRIGGER_TYPE_BEFORE, TRIGGER_TYPE_UPDATE) ||
 			trigger->tgenabled == TRIGGER_DISABLED)
 			continue;
-		if (!is_ours(trigger))
+		if (!pgxc_dual_write_is_ours(trigger))
 			return NULL;
 		projection->triggers[projection->ntriggers++].trigger = trigger;
 	}
@@ -225,8 +212,11 @@ look_at_node(PlanState *node)
 {
 	ModifyTableState *state = (ModifyTableState *) node;
 
-	if (node == NULL || !IsA(node, ModifyTableState) ||
-		state->operation != CMD_UPDATE || state->mt_nrels > MAX_RELATIONS)
+	if (node == NULL || !IsA(node, ModifyTableState))
+		return;
+	if (state->operation == CMD_INSERT)
+		pgxc_arbiters_add(state);
+	if (state->operation != CMD_UPDATE || state->mt_nrels > MAX_RELATIONS)
 		return;
 	for (int i = 0; i < state->mt_nrels; i++)
 		replace_triggers(state, i);
@@ -244,7 +234,7 @@ executor_start(QueryDesc *query, int flags)
 	else
 		standard_ExecutorStart(query, flags);
 
-	if ((query->operation != CMD_UPDATE &&
+	if ((query->operation != CMD_UPDATE && query->operation != CMD_INSERT &&
 		 !query->plannedstmt->hasModifyingCTE) ||
 		(flags & EXEC_FLAG_EXPLAIN_ONLY) != 0)
 		return;
