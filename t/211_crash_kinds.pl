@@ -26,8 +26,8 @@ my $node = new_node(
 	'log_statement' => 'none',
 	'autovacuum' => 'off',
 	'max_prepared_transactions' => 10,
-	'max_worker_processes' => 16,
-	'pgxc.max_workers' => 6,
+	'max_worker_processes' => 20,
+	'pgxc.max_workers' => 8,
 	map { ("pgxc.${_}_soft" => 0) }
 	  qw(cpu_wait active_sessions dead_tuples horizon_age requested_checkpoints lock_waiters));
 
@@ -438,7 +438,9 @@ wait_count(4, "pg_prepared_xacts WHERE gid LIKE 'locked%'", 'four locked tables'
 $_->quit for @lockers;
 for my $what ('workers', 'postmaster')
 {
-	wait_count(4, "pg_stat_activity WHERE backend_type = 'pgxc worker'", 'four workers');
+	wait_sql($node,
+		"SELECT count(DISTINCT application_name) = 4 FROM pg_stat_activity WHERE backend_type = 'pgxc worker'",
+		'four migrations at work');
 	is( query("SELECT string_agg(DISTINCT state || ' ' || step, ', ') FROM pgxc.migration"),
 		'running verify',
 		'all of them are in the verification');

@@ -154,6 +154,17 @@ workers_on(int64 migration_id)
 	return count;
 }
 
+/* Let the others see whose work this process does; 0: nobody's. */
+static void
+claim(int64 migration_id)
+{
+	PgxcLive live = { 0 };
+
+	live.migration_id = migration_id;
+	live.throttle_signal = -1;
+	pgxc_slot_publish(my_slot, &live);
+}
+
 /*
  * Find a migration that may run and has not enough workers.  *more: there is
  * work for another worker, too.  Of several migrations of a table only the
@@ -164,7 +175,7 @@ pick_migration(bool *more)
 {
 	static PgxcStatement count_start =
 		PGXC_SQL("UPDATE pgxc.migration SET starts = starts + 1 WHERE id = $1"
-				 " RETURNING starts - parallel_workers",
+				 " RETURNING starts - parallel_workers, parallel_workers",
 				 INT8OID);
 	static PgxcStatement find = PGXC_SQL(
 		"SELECT m.id, m.parallel_workers, m.state FROM pgxc.migration m"
@@ -177,6 +188,7 @@ pick_migration(bool *more)
 	int64 picked = 0;
 	bool start = false;
 	bool crashing = false;
+	bool taken = false;
 	uint64 n;
 
 	*more = false;
@@ -207,8 +219,16 @@ pick_migration(bool *more)
 		(void) pgxc_sql_execute(&count_start, &value, NULL,
 								SPI_OK_UPDATE_RETURNING);
 		crashing = DatumGetInt32(pgxc_sql_value(0, 1, &isnull)) >= MAX_STARTS;
+
+		/* We may have waited for one who was faster: the row lock tells. */
+		taken =
+			workers_on(picked) >= DatumGetInt32(pgxc_sql_value(0, 2, &isnull));
+		if (!taken)
+			claim(picked);
 	}
 	pgxc_sql_end(&saved);
+	if (taken)
+		return 0;
 
 	/* A crash leaves no error, only a start that was followed by no chunk. */
 	if (crashing)

@@ -87,8 +87,9 @@ check_data(List *checks, const PgxcMigration *m)
 			(long long) m->id));
 	return add_check(
 		checks, "every write since then was converted", unconverted == 0,
-		psprintf("%lld transactions wrote a value that cannot be converted",
-				 (long long) unconverted),
+		psprintf(
+			"%lld transactions or more wrote a value that cannot be converted, or not back",
+			(long long) unconverted),
 		psprintf("SELECT pgxc.retry(%lld) reads every row again and finds it",
 				 (long long) m->id));
 }

@@ -326,6 +326,8 @@ pgxc_prefer(PG_FUNCTION_ARGS)
 				 errhint("Roll it back, and start it with down.")));
 	}
 
+	/* An index build would keep the lock from us; it starts over. */
+	pgxc_interrupt_build(migration->id);
 	pgxc_lock_tree(pgxc_migration_tree(migration->relid), NIL,
 				   psprintf("change migration \"%s\"", migration->name));
 	drop_trigger(migration);
