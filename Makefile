@@ -74,6 +74,7 @@ OBJS = \
 	src/migration/expand.o \
 	src/migration/map_columns.o \
 	src/migration/mentions.o \
+	src/migration/not_null.o \
 	src/migration/piece.o \
 	src/migration/plan.o \
 	src/migration/saved_objects.o \

@@ -289,6 +289,8 @@ sub dump_of
 	$out =~ s/^--.*\n//mg;
 	$out =~ s/^\\(un)?restrict .*\n//mg;
 	$out =~ s/^SET .*\n//mg;
+	# From 18 on NOT NULL has a name, made from the column's, which was another.
+	$out =~ s/ CONSTRAINT \S+ NOT NULL/ NOT NULL/g;
 	$out =~ s/\n+/\n/g;
 	return $out;
 }

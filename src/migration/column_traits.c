@@ -255,8 +255,8 @@ sequence_type(Oid sequence)
  * Let a sequence that belongs to one column belong to another one: an
  * identity's with all that it is, a serial's as its owner.  Where the sequence
  * had the first column's type, it gets the other's.  The caller holds ACCESS
- * EXCLUSIVE on table and sequence, and the new column is NOT NULL if the old
- * one is an identity.
+ * EXCLUSIVE on table and sequence, and sets NOT NULL on the new column if the
+ * old one is an identity.
  */
 void
 pgxc_column_move_sequence(Oid relid, Oid sequence, const char *from,

@@ -27,6 +27,7 @@
 #include "core/ddl.h"
 #include "core/sql_runner.h"
 #include "migration/column_traits.h"
+#include "migration/not_null.h"
 #include "migration/piece.h"
 #include "migration/saved_objects.h"
 #include "migration/shape.h"
@@ -50,6 +51,7 @@ typedef struct SwapPiece
 	bool gone; /* the old one was dropped meanwhile */
 	char *comment;
 	char *constraint; /* definition, of a constraint on a partitioned table */
+	List *not_null;   /* names, see pgxc_not_null_names() */
 	List *indexes;    /* of OldIndex *, the piece's own first */
 } SwapPiece;
 
@@ -173,7 +175,9 @@ look_at_piece(PgxcPiece *piece, const char *old_column)
 	swap->gone = !counterpart_exists(piece, old_column);
 	if (swap->gone)
 		return swap;
-	if (piece->kind != PGXC_PIECE_NOT_NULL && OidIsValid(object))
+	if (piece->kind == PGXC_PIECE_NOT_NULL)
+		swap->not_null = pgxc_not_null_names(piece->relid, old_column);
+	else if (OidIsValid(object))
 		swap->comment = GetComment(object, comment_class(piece), 0);
 	if (!is_index(piece))
 		return swap;
@@ -306,16 +310,14 @@ set_not_null(const PgxcSwap *swap)
 	{
 		SwapPiece *swapped = (SwapPiece *) lfirst(lc);
 		PgxcPiece *piece = swapped->piece;
-		char *table;
-		Oid owner;
 
 		if (piece->kind != PGXC_PIECE_NOT_NULL || swapped->gone)
 			continue;
-		table = pgxc_qualified_name(piece->relid);
-		owner = pgxc_relation_owner(piece->relid);
-		pgxc_ddl(owner, "ALTER TABLE %s ALTER COLUMN %s SET NOT NULL", table,
-				 quote_identifier(swap->shape.new_column));
-		pgxc_ddl(owner, "ALTER TABLE %s DROP CONSTRAINT %s", table,
+		pgxc_not_null_set(piece->relid, swap->shape.final_column,
+						  swapped->not_null);
+		pgxc_ddl(pgxc_relation_owner(piece->relid),
+				 "ALTER TABLE %s DROP CONSTRAINT %s",
+				 pgxc_qualified_name(piece->relid),
 				 quote_identifier(piece->new_name));
 		CommandCounterIncrement();
 	}
@@ -464,37 +466,6 @@ finish_index_piece(const PgxcSwap *swap, const SwapPiece *piece)
 	}
 }
 
-/* PostgreSQL 18 keeps NOT NULL as a constraint that has a name. */
-static void
-rename_not_null(const PgxcSwap *swap, const PgxcPiece *piece)
-{
-	static PgxcStatement find = PGXC_SQL(
-		"SELECT n.conname::text FROM pg_constraint n JOIN pg_attribute a"
-		" ON a.attrelid = n.conrelid AND a.attnum = n.conkey[1]"
-		" WHERE n.conrelid = $1 AND n.contype = 'n' AND a.attname = $2",
-		OIDOID, TEXTOID);
-	MemoryContext caller = CurrentMemoryContext;
-	PgxcIdentity saved;
-	Datum values[2];
-	char *name = NULL;
-	bool isnull;
-
-	if (piece->old_name[0] == '\0')
-		return;
-	values[0] = ObjectIdGetDatum(piece->relid);
-	values[1] = CStringGetTextDatum(swap->shape.final_column);
-	pgxc_sql_begin(&saved);
-	if (pgxc_sql_select_latest(&find, values, NULL) == 1)
-		name = MemoryContextStrdup(caller, TextDatumGetCString(
-											   pgxc_sql_value(0, 1, &isnull)));
-	pgxc_sql_end(&saved);
-	if (name != NULL && strcmp(name, piece->old_name) != 0)
-		pgxc_ddl(pgxc_relation_owner(piece->relid),
-				 "ALTER TABLE %s RENAME CONSTRAINT %s TO %s",
-				 pgxc_qualified_name(piece->relid), quote_identifier(name),
-				 quote_identifier(piece->old_name));
-}
-
 static void
 finish_piece(const PgxcSwap *swap, const SwapPiece *swapped)
 {
@@ -514,7 +485,6 @@ finish_piece(const PgxcSwap *swap, const SwapPiece *swapped)
 			finish_index_piece(swap, swapped);
 			break;
 		case PGXC_PIECE_NOT_NULL:
-			rename_not_null(swap, piece);
 			return;
 		case PGXC_PIECE_CHECK:
 		case PGXC_PIECE_FOREIGN_KEY:
@@ -570,7 +540,6 @@ pgxc_swap_execute(PgxcSwap *swap)
 	ListCell *lc;
 
 	pgxc_saved_objects_drop(swap->objects);
-	set_not_null(swap);
 	take_over_traits(swap);
 	drop_references(swap);
 	pgxc_ddl(owner, "ALTER TABLE %s DROP COLUMN %s", table,
@@ -581,6 +550,7 @@ pgxc_swap_execute(PgxcSwap *swap)
 				 quote_identifier(swap->shape.new_column),
 				 quote_identifier(swap->shape.final_column));
 	CommandCounterIncrement();
+	set_not_null(swap);
 	set_defaults(swap);
 	foreach (lc, swap->pieces)
 		finish_piece(swap, (SwapPiece *) lfirst(lc));
