@@ -3,9 +3,9 @@
  *		NOT NULL of a column, and what it is called.
  *
  * From PostgreSQL 18 on it is a constraint with a name, on each table of a
- * partition tree.  An inherited one cannot be renamed.  So those that a
- * partition has of its own are made first, under their names, and the parent's
- * is merged with them.
+ * partition tree.  An inherited one cannot be renamed.  So those of the
+ * partitions are made first, under their names, and the parent's is merged with
+ * them.
  */
 #include "postgres.h"
 
@@ -25,15 +25,14 @@ typedef struct NotNullName
 } NotNullName;
 
 /*
- * The constraints that a column has of its own, on a table and its partitions,
- * parents last; NIL where the server has none.  In the current memory context.
+ * The constraints of a column on a table and its partitions, parents last; NIL where the server has none.  In the current memory context.
  */
 List *
 pgxc_not_null_names(Oid relid, const char *column)
 {
 	static PgxcStatement find = PGXC_SQL(
 		"SELECT n.conrelid, n.conname::text FROM unnest($1) WITH ORDINALITY t (oid, depth)"
-		" JOIN pg_constraint n ON n.conrelid = t.oid AND n.contype = 'n' AND n.conislocal"
+		" JOIN pg_constraint n ON n.conrelid = t.oid AND n.contype = 'n'"
 		" JOIN pg_attribute a ON a.attrelid = n.conrelid AND a.attnum = n.conkey[1]"
 		" WHERE a.attname = $2 ORDER BY t.depth DESC",
 		OIDARRAYOID, TEXTOID);
