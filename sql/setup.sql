@@ -113,6 +113,7 @@ CREATE FUNCTION helper.facts(namespace name) RETURNS SETOF text
 		SELECT format('dependency of %s %s on %s %s: %s', a.type, a.identity, b.type, b.identity, deptype)
 		  FROM pg_depend, pg_identify_object(classid, objid, objsubid) a, pg_identify_object(refclassid, refobjid, refobjsubid) b
 		 WHERE strpos(a.identity || ' ' || b.identity, namespace || '.') > 0 AND (a.identity || b.identity) NOT LIKE '%pg_toast%' AND a.type <> 'schema'
+			   AND NOT (classid = 'pg_constraint'::regclass AND EXISTS (SELECT FROM pg_constraint n WHERE n.oid = objid AND n.contype = 'n'))
 		UNION ALL
 		SELECT format('row type %s owner %s', typname, typowner::regrole) FROM pg_type WHERE typnamespace = namespace::regnamespace
 	)
