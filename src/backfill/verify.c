@@ -58,7 +58,6 @@ set_step(const PgxcMigration *migration, const char *step, int round)
 {
 	static PgxcStatement update = PGXC_SQL(
 		"UPDATE pgxc.migration SET step = $2, round = $3,"
-		" verify_started_at = CASE WHEN $2 = 'verify' THEN clock_timestamp() ELSE verify_started_at END,"
 		" unconverted_seen = CASE WHEN $2 = 'verify' THEN (SELECT count(*) FROM pgxc.event e"
 		" WHERE e.migration_id = $1 AND e.event = 'unconverted') ELSE unconverted_seen END"
 		" WHERE id = $1",
@@ -151,7 +150,7 @@ end_migration(const PgxcMigration *migration)
 {
 	static PgxcStatement note_verified = PGXC_SQL(
 		"UPDATE pgxc.migration m SET verified_at = clock_timestamp(),"
-		" ready_at = clock_timestamp(), verified_rows ="
+		" verified_rows ="
 		" (SELECT coalesce(sum(l.rows_verified), 0) FROM pgxc.leaf l WHERE l.migration_id = m.id AND NOT l.gone)"
 		" WHERE m.id = $1",
 		INT8OID);

@@ -154,7 +154,7 @@ workers_on(int64 migration_id)
 	return count;
 }
 
-/* Let the others see whose work this process does; 0: nobody's. */
+/* Let the others see whose work this process does. */
 static void
 claim(int64 migration_id)
 {

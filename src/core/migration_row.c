@@ -42,7 +42,6 @@ enum
 	COL_OLD_COLUMNS,
 	COL_NEW_COLUMN,
 	COL_FINAL_COLUMN,
-	COL_NEW_TYPE,
 	COL_UP,
 	COL_DOWNS,
 	COL_PREFER,
@@ -107,7 +106,6 @@ read_row(void)
 	m->old_columns = pgxc_sql_text_list(0, COL_OLD_COLUMNS);
 	m->new_column = text_column(COL_NEW_COLUMN);
 	m->final_column = text_column(COL_FINAL_COLUMN);
-	m->new_type = text_column(COL_NEW_TYPE);
 	m->up = text_column(COL_UP);
 	m->downs = pgxc_sql_text_list(0, COL_DOWNS);
 	m->prefer = text_column(COL_PREFER);
@@ -136,7 +134,7 @@ read_row(void)
 	"SELECT m.id, name, relation::oid, relation_name, owner, home, columns, expressions,"          \
 	" predicate, settings, target_chunk_ms, max_duty, parallel_workers,"                           \
 	" max_rows_per_second, max_wal_rate, passes, max_row_errors,"                                  \
-	" throttle_function, kind, old_columns, new_column, final_column, new_type, up, downs,"        \
+	" throttle_function, kind, old_columns, new_column, final_column, up, downs,"                  \
 	" prefer, keep_old, fire_triggers, phase, state, step, planned, round, blocked_tries, starts," \
 	" EXISTS (SELECT FROM pgxc.row_error e WHERE e.migration_id = m.id)"                           \
 	" FROM pgxc.migration m "

@@ -37,7 +37,6 @@ typedef struct PgxcMigration
 	List *old_columns;  /* of char * */
 	char *new_column;   /* as it is called until contract */
 	char *final_column; /* and after it */
-	char *new_type;
 	char *up;           /* "=" for a copy or cast, or an expression over t */
 	List *downs;        /* of char *, for each old column; "!": no way back */
 	char *prefer;       /* "old" or "new" */

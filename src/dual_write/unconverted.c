@@ -18,19 +18,17 @@
 
 /*
  * Note that a value could not be converted: not twice in a (sub)transaction,
- * since a bulk load may have many, and not if there is a note already that the
- * last verification has not seen.  No row data: monitors
- * read events.  A trigger whose migration is not here (a table was restored
- * without it) has nobody to tell.
+ * since a bulk load may have many.  But in each: that others have left notes
+ * says nothing of ours, since a verification may come between their commit and
+ * ours.  No row data: monitors read events.  A trigger whose migration is not
+ * here (a table was restored without it) has nobody to tell.
  */
 void
 pgxc_note_unconverted(int64 migration, const char *column, int sqlerrcode)
 {
 	static PgxcStatement insert = PGXC_SQL(
 		"INSERT INTO pgxc.event (migration_id, event, detail)"
-		" SELECT m.id, 'unconverted', $2 FROM pgxc.migration m WHERE m.id = $1"
-		" AND (SELECT count(*) FROM pgxc.event e WHERE e.migration_id = m.id"
-		" AND e.event = 'unconverted') <= m.unconverted_seen",
+		" SELECT id, 'unconverted', $2 FROM pgxc.migration WHERE id = $1",
 		INT8OID, TEXTOID);
 	static TransactionId noted_xid = InvalidTransactionId;
 	static int64 noted_migration = 0;

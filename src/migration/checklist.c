@@ -88,7 +88,7 @@ check_data(List *checks, const PgxcMigration *m)
 	return add_check(
 		checks, "every write since then was converted", unconverted == 0,
 		psprintf(
-			"%lld transactions or more wrote a value that cannot be converted, or not back",
+			"%lld times a transaction wrote a value that cannot be converted, or not back",
 			(long long) unconverted),
 		psprintf("SELECT pgxc.retry(%lld) reads every row again and finds it",
 				 (long long) m->id));
@@ -177,7 +177,7 @@ check_pieces(List *checks, const PgxcMigration *m, List *pieces, bool indexes)
 	{
 		PgxcPiece *piece = (PgxcPiece *) lfirst(lc);
 
-		if ((piece->kind <= PGXC_PIECE_PRIMARY_KEY) != indexes)
+		if (pgxc_piece_is_index(piece->kind) != indexes)
 			continue;
 		wanted++;
 		if (pgxc_piece_is_valid(m->id, piece))

@@ -235,24 +235,14 @@ void
 pgxc_rollback_table(const PgxcMigration *migration)
 {
 	List *pieces;
-	List *related = NIL;
 	ListCell *lc;
 
 	if (!is_own_table(migration))
 		return;
 	pgxc_interrupt_build(migration->id);
 	pieces = pgxc_pieces_load(migration->id);
-	foreach (lc, pieces)
-	{
-		PgxcPiece *piece = (PgxcPiece *) lfirst(lc);
-
-		if (piece->kind == PGXC_PIECE_REFERENCING ||
-			piece->kind == PGXC_PIECE_FOREIGN_KEY)
-			related =
-				list_concat_unique_oid(related,
-									   pgxc_carry_related(list_make1(piece)));
-	}
-	pgxc_lock_tree(pgxc_migration_tree(migration->relid), related,
+	pgxc_lock_tree(pgxc_migration_tree(migration->relid),
+				   pgxc_carry_related(pieces),
 				   psprintf("roll back migration \"%s\"", migration->name));
 	drop_trigger(migration);
 	foreach (lc, pieces)

@@ -32,6 +32,14 @@ pgxc_piece_kind_name(PgxcPieceKind kind)
 	return kind_names[kind];
 }
 
+/* Is it one that is built as an index? */
+bool
+pgxc_piece_is_index(PgxcPieceKind kind)
+{
+	return kind == PGXC_PIECE_INDEX || kind == PGXC_PIECE_UNIQUE ||
+		   kind == PGXC_PIECE_PRIMARY_KEY;
+}
+
 static PgxcPieceKind
 parse_kind(const char *name)
 {

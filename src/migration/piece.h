@@ -33,6 +33,7 @@ typedef struct PgxcPiece
 } PgxcPiece;
 
 extern const char *pgxc_piece_kind_name(PgxcPieceKind kind);
+extern bool pgxc_piece_is_index(PgxcPieceKind kind);
 extern List *pgxc_pieces_load(int64 migration_id);
 extern void pgxc_pieces_store(int64 migration_id, List *pieces);
 extern char *pgxc_piece_name(int64 migration_id, int no, Oid leaf);

@@ -26,15 +26,12 @@
 static List *
 add_piece(List *steps, const PgxcPiece *piece)
 {
-	bool is_index = piece->kind == PGXC_PIECE_INDEX ||
-					piece->kind == PGXC_PIECE_UNIQUE ||
-					piece->kind == PGXC_PIECE_PRIMARY_KEY;
 	char *what =
 		psprintf("build %s%s%s%s", pgxc_piece_kind_name(piece->kind),
 				 piece->kind == PGXC_PIECE_REFERENCING ? " foreign key" : "",
 				 piece->old_name[0] ? " " : "", piece->old_name);
 
-	if (is_index)
+	if (pgxc_piece_is_index(piece->kind))
 		return pgxc_plan_add(steps, what, "SHARE UPDATE EXCLUSIVE",
 							 "the build; blocks no reads and no writes",
 							 piece->definition);

@@ -118,19 +118,11 @@ constraint_definition(Oid constraint)
 	return definition;
 }
 
-static bool
-is_index(const PgxcPiece *piece)
-{
-	return piece->kind == PGXC_PIECE_INDEX ||
-		   piece->kind == PGXC_PIECE_UNIQUE ||
-		   piece->kind == PGXC_PIECE_PRIMARY_KEY;
-}
-
 /* The catalog that a piece's comment is filed under. */
 static Oid
 comment_class(const PgxcPiece *piece)
 {
-	if (is_index(piece))
+	if (pgxc_piece_is_index(piece->kind))
 		return piece->kind == PGXC_PIECE_INDEX ? RelationRelationId
 											   : ConstraintRelationId;
 	return piece->kind == PGXC_PIECE_STATISTICS ? StatisticExtRelationId
@@ -179,14 +171,12 @@ look_at_piece(PgxcPiece *piece, const char *old_column)
 		swap->not_null = pgxc_not_null_names(piece->relid, old_column);
 	else if (OidIsValid(object))
 		swap->comment = GetComment(object, comment_class(piece), 0);
-	if (!is_index(piece))
+	if (!pgxc_piece_is_index(piece->kind))
 		return swap;
 
 	foreach (lc, find_all_inheritors(pgxc_piece_object(piece, piece->old_name),
 									 NoLock, NULL))
 		swap->indexes = lappend(swap->indexes, look_at_index(lfirst_oid(lc)));
-	if (piece->kind != PGXC_PIECE_INDEX && OidIsValid(object))
-		swap->constraint = constraint_definition(object);
 	return swap;
 }
 
@@ -221,7 +211,8 @@ look_at_names(void *arg)
 	{
 		SwapPiece *piece = (SwapPiece *) lfirst(lc);
 
-		if (piece->constraint != NULL)
+		if (!piece->gone && (piece->piece->kind == PGXC_PIECE_UNIQUE ||
+							 piece->piece->kind == PGXC_PIECE_PRIMARY_KEY))
 			piece->constraint = constraint_definition(
 				get_relation_constraint_oid(piece->piece->relid,
 											piece->piece->old_name, false));
