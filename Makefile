@@ -61,6 +61,17 @@ OBJS = \
 	src/dual_write/unconverted.o \
 	src/dual_write/update_projection.o \
 	src/dual_write/way_back.o \
+	src/guard/analyse_alter_table.o \
+	src/guard/analyse_create_table.o \
+	src/guard/analyse_drop.o \
+	src/guard/analyse_index.o \
+	src/guard/analyse_maintenance.o \
+	src/guard/analyse_object.o \
+	src/guard/analyse_rename.o \
+	src/guard/analyse_type.o \
+	src/guard/check_ddl.o \
+	src/guard/ddl_analysis.o \
+	src/guard/effect.o \
 	src/migration/alter.o \
 	src/migration/build.o \
 	src/migration/build_constraint.o \

@@ -405,6 +405,17 @@ COMMENT ON FUNCTION pgxc.checklist(bigint) IS
 id: the migration''s id. Errors: 42704 no such migration, 42501 not the table''s owner, 55000 nothing to contract.';
 COMMENT ON FUNCTION pgxc.checklist(text) IS 'like pgxc.checklist(bigint), by the migration''s name';
 
+CREATE FUNCTION pgxc.check_ddl(
+	sql text,
+	OUT statement_no integer, OUT relation text, OUT lock_mode text, OUT work text,
+	OUT blocks_reads boolean, OUT blocks_writes boolean, OUT estimated_bytes bigint,
+	OUT verdict text, OUT reason text, OUT safe_alternative text) RETURNS SETOF record
+	LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'pgxc_check_ddl';
+COMMENT ON FUNCTION pgxc.check_ddl(text) IS
+'what the guard thinks of a text of one or more statements, without running it: one row for each relation that a statement touches.
+lock_mode: the strongest lock that it holds at its end, as in pg_locks.mode. work: none, or a list of scan, rewrite, index build. estimated_bytes: what that work reads or writes.
+Errors: 42601 a syntax error, 42501 a table that the caller may not see.';
+
 CREATE FUNCTION pgxc.alter_migration(
 	id bigint,
 	target_chunk_ms integer DEFAULT NULL,

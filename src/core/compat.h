@@ -127,6 +127,17 @@ pgxc_relfilenumber(Relation rel)
 #endif
 }
 
+/* The subtransaction that gave the relation another file; 0: an earlier one. */
+static inline SubTransactionId
+pgxc_first_file_subid(Relation rel)
+{
+#if PG_VERSION_NUM >= 160000
+	return rel->rd_firstRelfilelocatorSubid;
+#else
+	return rel->rd_firstRelfilenodeSubid;
+#endif
+}
+
 /* The tablespace that holds the relation's main fork. */
 static inline Oid
 pgxc_relation_tablespace(Relation rel)
