@@ -61,6 +61,11 @@ OBJS = \
 	src/dual_write/unconverted.o \
 	src/dual_write/update_projection.o \
 	src/dual_write/way_back.o \
+	src/guard/alter_column.o \
+	src/guard/alter_constraint.o \
+	src/guard/alter_partition.o \
+	src/guard/alter_rules.o \
+	src/guard/alter_storage.o \
 	src/guard/analyse_alter_table.o \
 	src/guard/analyse_create_table.o \
 	src/guard/analyse_drop.o \
