@@ -8,6 +8,7 @@ OBJS = \
 	src/core/event_log.o \
 	src/core/ddl.o \
 	src/core/extension.o \
+	src/core/fingerprint.o \
 	src/core/given_text.o \
 	src/core/lock_queue.o \
 	src/core/migration_row.o \
@@ -61,6 +62,7 @@ OBJS = \
 	src/dual_write/unconverted.o \
 	src/dual_write/update_projection.o \
 	src/dual_write/way_back.o \
+	src/guard/access_hook.o \
 	src/guard/alter_column.o \
 	src/guard/alter_constraint.o \
 	src/guard/alter_partition.o \
@@ -69,14 +71,49 @@ OBJS = \
 	src/guard/analyse_alter_table.o \
 	src/guard/analyse_create_table.o \
 	src/guard/analyse_drop.o \
+	src/guard/analyse_function.o \
 	src/guard/analyse_index.o \
 	src/guard/analyse_maintenance.o \
 	src/guard/analyse_object.o \
+	src/guard/analyse_owner.o \
+	src/guard/analyse_publication.o \
 	src/guard/analyse_rename.o \
+	src/guard/analyse_sequence.o \
+	src/guard/analyse_trigger.o \
 	src/guard/analyse_type.o \
+	src/guard/breaks.o \
 	src/guard/check_ddl.o \
+	src/guard/constraint_advice.o \
+	src/guard/constraint_catalog.o \
+	src/guard/constraint_def.o \
 	src/guard/ddl_analysis.o \
+	src/guard/drop_closure.o \
+	src/guard/drop_locks.o \
 	src/guard/effect.o \
+	src/guard/foreign_key.o \
+	src/guard/hook.o \
+	src/guard/index_shape.o \
+	src/guard/index_text.o \
+	src/guard/judge.o \
+	src/guard/lock_table.o \
+	src/guard/named_object.o \
+	src/guard/not_null_proof.o \
+	src/guard/open_migrations.o \
+	src/guard/partition_advice.o \
+	src/guard/partition_pieces.o \
+	src/guard/partition_scan.o \
+	src/guard/polite_locks.o \
+	src/guard/query_relations.o \
+	src/guard/raw_relations.o \
+	src/guard/referenced_table.o \
+	src/guard/refresh.o \
+	src/guard/reindex.o \
+	src/guard/rejections.o \
+	src/guard/relation_list.o \
+	src/guard/rewrite_net.o \
+	src/guard/statement_text.o \
+	src/guard/truncate.o \
+	src/guard/vacuum.o \
 	src/migration/alter.o \
 	src/migration/build.o \
 	src/migration/build_constraint.o \
@@ -93,6 +130,7 @@ OBJS = \
 	src/migration/not_null.o \
 	src/migration/piece.o \
 	src/migration/plan.o \
+	src/migration/register.o \
 	src/migration/saved_objects.o \
 	src/migration/shape.o \
 	src/migration/start_dual_write.o \

@@ -20,9 +20,11 @@ CREATE SEQUENCE pgxc.migration_id_seq;
 CREATE TABLE pgxc.migration (
 	id bigint NOT NULL DEFAULT nextval('pgxc.migration_id_seq') PRIMARY KEY,
 	name text NOT NULL UNIQUE,
-	kind text NOT NULL CHECK (kind IN ('backfill', 'rename', 'type_change', 'transform')),
-	relation regclass NOT NULL,
+	kind text NOT NULL CHECK (kind IN ('backfill', 'rename', 'type_change', 'transform', 'expand_only')),
+	relation regclass CHECK (relation IS NOT NULL OR kind = 'expand_only'),
 	relation_name text NOT NULL,
+	scope text CHECK (scope IN ('table', 'schema', 'database')),
+	scope_schema regnamespace,
 	owner text NOT NULL,
 	home text NOT NULL,
 	columns text[] NOT NULL,
@@ -47,10 +49,12 @@ CREATE TABLE pgxc.migration (
 	downs text[] NOT NULL DEFAULT '{}',
 	given_up text,
 	given_down text,
+	uses text[] NOT NULL DEFAULT '{}',
+	fingerprint text[] NOT NULL DEFAULT '{}',
 	prefer text NOT NULL DEFAULT 'old' CHECK (prefer IN ('old', 'new')),
 	keep_old boolean NOT NULL DEFAULT false,
 	fire_triggers boolean NOT NULL DEFAULT true,
-	phase text NOT NULL CHECK (phase IN ('migrate', 'done', 'cancelled', 'rolled_back')),
+	phase text NOT NULL CHECK (phase IN ('expand', 'migrate', 'done', 'cancelled', 'rolled_back')),
 	state text NOT NULL CHECK (state IN ('queued', 'running', 'paused', 'blocked', 'attention', 'failed', 'ready', 'finished')),
 	state_reason text,
 	state_since timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -332,6 +336,25 @@ COMMENT ON FUNCTION pgxc.dual_write() IS
 'trigger function that keeps the old and the new column of a migration equal; pgxc creates its triggers itself.
 Arguments, all text: migration id, its name, new column, preferred side (old or new), up (= for a copy or cast), recorded settings as text[], then for each old column its name and down (= for a copy or cast, ! for none).
 Errors: 39P01 not called as pgxc does, 42703 a column is gone, 55000 the new column was written and there is no down.';
+
+CREATE FUNCTION pgxc.migration_changed() RETURNS trigger
+	LANGUAGE c
+	AS 'MODULE_PATHNAME', 'pgxc_migration_changed';
+COMMENT ON FUNCTION pgxc.migration_changed() IS
+'trigger function of pgxc.migration: tells every session that the list of open migrations is another one.
+Errors: 39P01 not called as a trigger.';
+
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON pgxc.migration
+	FOR EACH STATEMENT EXECUTE FUNCTION pgxc.migration_changed();
+
+CREATE FUNCTION pgxc.guard_rewrite() RETURNS event_trigger
+	LANGUAGE c
+	AS 'MODULE_PATHNAME', 'pgxc_guard_rewrite';
+COMMENT ON FUNCTION pgxc.guard_rewrite() IS
+'event trigger function: refuses the rewrite of a table with an open migration in a session that had not loaded pgxc before.
+Errors: 55006 such a table, 39P03 not called as an event trigger.';
+
+CREATE EVENT TRIGGER pgxc_guard_rewrite ON table_rewrite EXECUTE FUNCTION pgxc.guard_rewrite();
 
 /* verbs; each takes the id or the name */
 CREATE FUNCTION pgxc.pause(id bigint) RETURNS text
@@ -684,8 +707,23 @@ SELECT r.migration_id, m.name AS migration,
 	   CROSS JOIN LATERAL pgxc.may_see(m.relation, m.created_by) v
  WHERE v.owner;
 
+CREATE FUNCTION pgxc.rejections(
+	OUT at timestamptz, OUT pid integer, OUT role text, OUT application_name text, OUT relid oid,
+	OUT migration_id bigint, OUT outcome text, OUT sqlstate text, OUT lock_mode text, OUT work text,
+	OUT message text, OUT statement text) RETURNS SETOF record
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'pgxc_rejections';
+COMMENT ON FUNCTION pgxc.rejections() IS
+'what the view pgxc.guard_rejections shows: of this database, what the caller may see, oldest first';
+
+CREATE VIEW pgxc.guard_rejections WITH (security_barrier) AS
+SELECT r.at, r.pid, r.role, r.application_name,
+	   (SELECT c.oid::regclass::text FROM pg_class c WHERE c.oid = r.relid) AS relation,
+	   r.migration_id, (SELECT m.name FROM pgxc.migration m WHERE m.id = r.migration_id) AS migration,
+	   r.outcome, r.sqlstate, r.lock_mode, r.work, r.message, r.statement
+  FROM pgxc.rejections() r;
+
 GRANT USAGE ON SCHEMA pgxc TO PUBLIC;
-GRANT SELECT ON pgxc.migrations, pgxc.progress_backfill, pgxc.signals, pgxc.events, pgxc.row_errors TO PUBLIC;
+GRANT SELECT ON pgxc.migrations, pgxc.progress_backfill, pgxc.signals, pgxc.events, pgxc.row_errors, pgxc.guard_rejections TO PUBLIC;
 
 /*
  * The functions behind the views show everybody's work.  A view calls its
@@ -701,6 +739,12 @@ COMMENT ON COLUMN pgxc.migrations.wait_reason IS 'what it waits for, with value 
 COMMENT ON COLUMN pgxc.migrations.last_error IS 'SQLSTATE and message of the last error; the message only for those who may see the rows';
 COMMENT ON COLUMN pgxc.migrations.next_step IS 'what to do next, in words';
 COMMENT ON COLUMN pgxc.migrations.wal_bytes IS 'WAL written by its chunks, bytes';
+COMMENT ON VIEW pgxc.guard_rejections IS 'the last 128 DDL statements of the cluster that the guard refused, warned of, or let pass by an override; those of this database on one''s own tables, all for pg_monitor; lost at a restart';
+COMMENT ON COLUMN pgxc.guard_rejections.outcome IS 'refused, warned (pgxc.guard = warn) or overridden (pgxc.guard = off, or pgxc.allow)';
+COMMENT ON COLUMN pgxc.guard_rejections.sqlstate IS '55006 would break a migration, 55000 would block a table';
+COMMENT ON COLUMN pgxc.guard_rejections.lock_mode IS 'the lock under which it would work, as in pg_locks.mode; NULL if it is not about a lock';
+COMMENT ON COLUMN pgxc.guard_rejections.work IS 'none, or a list of scan, rewrite, index build';
+COMMENT ON COLUMN pgxc.guard_rejections.statement IS 'its first 1023 bytes';
 COMMENT ON VIEW pgxc.progress_backfill IS 'one row for each process that works on a backfill in this database, after the pattern of pg_stat_progress_*';
 COMMENT ON COLUMN pgxc.progress_backfill.chunk_ms IS 'smoothed duration of a chunk, milliseconds';
 COMMENT ON COLUMN pgxc.progress_backfill.busy_time IS 'time spent in chunks, milliseconds';

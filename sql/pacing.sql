@@ -1,6 +1,8 @@
 -- The laws of pacing, with numbers.
 CREATE FUNCTION pg_temp.sizer(ms float8[], rows bigint[], wal bigint[], waiters boolean, target float8) RETURNS float8[]
 	LANGUAGE c STRICT AS 'pgxc', 'pgxc_test_sizer';
+CREATE FUNCTION pg_temp.most(rows_per_block float8, row_bytes float8) RETURNS float8
+	LANGUAGE c STRICT AS 'pgxc', 'pgxc_test_most_blocks';
 CREATE FUNCTION pg_temp.duty(levels integer[], elapsed float8, max float8) RETURNS float8[]
 	LANGUAGE c STRICT AS 'pgxc', 'pgxc_test_duty';
 CREATE FUNCTION pg_temp.level(before integer, value float8, soft float8, hard float8, lower_is_worse boolean) RETURNS integer
@@ -37,15 +39,21 @@ SELECT pg_temp.sizes(1, 301, 10, 0, false, 100) AS a_third, pg_temp.sizes(1, 800
 SELECT pg_temp.rounded(pg_temp.sizer('{1,1,1,1,310,100,100}', '{10,10,10,10,10,10,10}', '{0,0,0,0,0,0,0}', false, 100));
 -- Never below one block.
 SELECT pg_temp.sizes(5, 100000, 10, 0, false, 100);
--- Never above 8192 blocks.
+-- Never above 1024 blocks, the images of which are 8 MiB.
 SELECT max(u) FROM unnest(pg_temp.sizes(60, 1, 10, 0, false, 1000000)) u;
 -- Empty ranges are free: four times as long each time.
 SELECT pg_temp.sizes(7, 1, 0, 0, false, 100);
--- But not if reading them takes its time.
+-- But not if reading them writes much WAL, for dead rows are removed.
+SELECT pg_temp.sizes(2, 1, 0, 8388608, false, 100);
+-- Or takes its time.
 SELECT pg_temp.sizes(2, 90, 0, 0, false, 100);
 -- 10000 rows, 8 MiB of WAL: twice as many, half the size.
 SELECT pg_temp.sizes(1, 1, 10000, 0, false, 100) AS rows_at_cap, pg_temp.sizes(1, 1, 20000, 0, false, 100) AS rows_above,
 	   pg_temp.sizes(1, 1, 10, 8388608, false, 100) AS wal_at_cap, pg_temp.sizes(1, 1, 10, 16777216, false, 100) AS wal_above;
+-- Whatever came before, an update takes on no more than may be 10000 rows, or 8 MiB of WAL.
+SELECT rows_per_block, row_bytes, floor(pg_temp.most(rows_per_block, row_bytes)) AS most,
+	   round((pg_temp.most(rows_per_block, row_bytes) * rows_per_block)::numeric) AS rows
+  FROM (VALUES (0, 0), (1, 40), (3, 200), (40, 40), (40, 200), (3, 2500), (1, 8000), (20000, 40)) AS v (rows_per_block, row_bytes);
 -- Somebody waited for our locks: half.
 SELECT pg_temp.sizes(2, 1, 10, 0, true, 100);
 

@@ -17,6 +17,10 @@
 #include "core/wakeup.h"
 #include "dual_write/config_cache.h"
 #include "dual_write/update_projection.h"
+#include "guard/hook.h"
+#include "guard/open_migrations.h"
+#include "guard/access_hook.h"
+#include "guard/rejections.h"
 #include "migration/build.h"
 
 PGXC_MODULE_MAGIC;
@@ -35,6 +39,10 @@ _PG_init(void)
 	pgxc_dual_write_init();
 	pgxc_update_projection_init();
 	pgxc_build_init();
+	pgxc_open_migrations_init();
+	pgxc_rejections_init();
+	pgxc_access_hook_init();
 	pgxc_database_hold_init();
+	pgxc_guard_hook_init();
 	pgxc_launcher_init();
 }

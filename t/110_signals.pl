@@ -462,6 +462,37 @@ set_config(
 	'pgxc.replay_lag_bytes_hard' => 0);
 goes_on($id, 'replay_lag_bytes');
 
+# ---- the same where it goes fast at first: almost empty pages before full ones
+value($node, q{
+	CREATE TABLE uneven (id int PRIMARY KEY, v int, filler text);
+	INSERT INTO uneven SELECT i, 0, repeat('x', 150) FROM generate_series(1, 150000) i;
+	DELETE FROM uneven WHERE id % 41 NOT IN (1, 2) AND id <= 60000;
+});
+value($node, 'VACUUM ANALYZE uneven');
+value($node, 'CHECKPOINT');    # each page will go to WAL as a whole
+$node->wait_for_catchup($standby, 'replay', $node->lsn('flush'));
+set_config(
+	$node,
+	'pgxc.replay_lag_bytes_soft' => 2,
+	'pgxc.replay_lag_bytes_hard' => 4);
+pause_replay();
+$id = backfill($node, "'uneven', 'v = 1', target_chunk_ms => 20");
+held_by($id, 'replay_lag_bytes', 'red', 4);
+cmp_ok(
+	value(
+		$node,
+		"SELECT max(pg_wal_lsn_diff(pg_current_wal_insert_lsn(), replay_lsn)) FROM pg_stat_replication"
+	),
+	'<',
+	(4 + 8) * 1024 * 1024,
+	'replay_lag_bytes: a chunk is no larger after pages with little to do');
+value($node, "SELECT pgxc.cancel($id)");
+$standby->safe_psql('postgres', 'SELECT pg_wal_replay_resume()');
+set_config(
+	$node,
+	'pgxc.replay_lag_bytes_soft' => 0,
+	'pgxc.replay_lag_bytes_hard' => 0);
+
 $node->wait_for_catchup($standby, 'replay', $node->lsn('flush'));
 set_config(
 	$node,

@@ -12,6 +12,7 @@
 #include "access/sysattr.h"
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
+#include "optimizer/optimizer.h"
 #include "parser/analyze.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
@@ -74,6 +75,33 @@ default_expression(Relation rel, AttrNumber attnum)
 	return expr;
 }
 
+/* Remember a column that the migration reads or assigns. */
+static void
+note_use(PgxcAssignments *result, Relation rel, AttrNumber attnum)
+{
+	ListCell *lc;
+	char *name;
+
+	if (attnum <= 0)
+		return;
+	name = get_attname(RelationGetRelid(rel), attnum, false);
+	foreach (lc, result->uses)
+	{
+		if (strcmp((char *) lfirst(lc), name) == 0)
+			return;
+	}
+	result->uses = lappend(result->uses, name);
+}
+
+static void
+note_uses(PgxcAssignments *result, Relation rel, Node *expr)
+{
+	ListCell *lc;
+
+	foreach (lc, pull_vars_of_level(expr, 0))
+		note_use(result, rel, lfirst_node(Var, lc)->varattno);
+}
+
 static void
 analyze_assignments(PgxcAssignments *result, Relation rel, List *family,
 					PgxcGivenText *given, bool has_predicate, List *context)
@@ -122,6 +150,8 @@ analyze_assignments(PgxcAssignments *result, Relation rel, List *family,
 			expr = default_expression(rel, tle->resno);
 		pgxc_given_check(given, expr, family, has_predicate,
 						 psprintf("assignment to column \"%s\"", name));
+		note_use(result, rel, tle->resno);
+		note_uses(result, rel, expr);
 
 		pgxc_identity_push(&saved, GetUserId(), 0);
 		result->expressions =
@@ -133,8 +163,8 @@ analyze_assignments(PgxcAssignments *result, Relation rel, List *family,
 }
 
 static void
-analyze_predicate(PgxcAssignments *result, List *family, PgxcGivenText *given,
-				  List *context)
+analyze_predicate(PgxcAssignments *result, Relation rel, List *family,
+				  PgxcGivenText *given, List *context)
 {
 	RawStmt *raw = pgxc_given_parse(given);
 	SelectStmt *stmt = castNode(SelectStmt, raw->stmt);
@@ -150,6 +180,7 @@ analyze_predicate(PgxcAssignments *result, List *family, PgxcGivenText *given,
 
 	query = parse_analyze_fixedparams(raw, given->sql, NULL, 0, NULL);
 	pgxc_given_check(given, query->jointree->quals, family, false, "predicate");
+	note_uses(result, rel, query->jointree->quals);
 
 	pgxc_identity_push(&saved, GetUserId(), 0);
 	result->predicate =
@@ -191,7 +222,7 @@ pgxc_assignments_analyze(Relation rel, List *family, const char *assignments,
 		given.prefix = psprintf("SELECT FROM ONLY %s WHERE ", table);
 		given.text = predicate;
 		given.argument = "predicate";
-		analyze_predicate(result, family, &given, context);
+		analyze_predicate(result, rel, family, &given, context);
 	}
 
 	pgxc_given_end(&given);

@@ -14,6 +14,7 @@ typedef struct PgxcAssignments
 	List *columns;      /* of char * */
 	List *expressions;  /* of char *, over the alias t, fully qualified */
 	char *predicate;    /* the same, or NULL */
+	List *uses;         /* of char *: columns that it reads or assigns */
 	Bitmapset *attnums; /* offset by FirstLowInvalidHeapAttributeNumber */
 } PgxcAssignments;
 

@@ -13,11 +13,13 @@
 
 #include <math.h>
 
+#include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/sysattr.h"
 #include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "executor/instrument.h"
+#include "optimizer/plancat.h"
 #include "portability/instr_time.h"
 #include "storage/bufmgr.h"
 #include "utils/lsyscache.h"
@@ -99,6 +101,30 @@ rows_per_block(Relation leaf)
 	return PGXC_DEFAULT_PASSES;
 }
 
+/*
+ * How many blocks of the leaf a chunk of "passes_now" of "passes" may have at
+ * most.  An average over its pages would not do: some may be almost empty.
+ */
+int64
+pgxc_chunk_most_blocks(Relation leaf, double row_bytes, int passes_now,
+					   int passes)
+{
+	double full =
+		(BLCKSZ - SizeOfPageHeaderData) / (row_bytes + sizeof(ItemIdData));
+	double rows = Min(Max(full, rows_per_block(leaf)), MaxHeapTuplesPerPage);
+
+	return (int64) pgxc_most_blocks(ceil(rows * passes_now / passes),
+									row_bytes);
+}
+
+/* The bytes of an average row on its page, as far as statistics know. */
+double
+pgxc_chunk_row_bytes(Relation leaf)
+{
+	return MAXALIGN(SizeofHeapTupleHeader) +
+		   MAXALIGN(get_rel_data_width(leaf, NULL));
+}
+
 static bool
 assigns_indexed_column(const PgxcMigration *migration, Relation leaf)
 {
@@ -163,6 +189,7 @@ seek(PgxcDrive *drive, const PgxcMigration *migration, Relation leaf,
 						   0,
 						   NULL };
 	PgxcChunkOutcome outcome;
+	int64 wal_bytes;
 
 	args.skip = pgxc_row_error_skip(migration, stripe->relid, args.range);
 	drive->work.range = args.range;
@@ -173,7 +200,10 @@ seek(PgxcDrive *drive, const PgxcMigration *migration, Relation leaf,
 	{
 		stripe->window_start = PGXC_KEY_BLOCK(outcome.first);
 		stripe->next_block = stripe->window_start;
+		/* For the size of the chunk it is nothing, but its WAL is written. */
+		wal_bytes = drive->result.wal_bytes;
 		memset(&drive->result, 0, sizeof(drive->result));
+		drive->result.wal_bytes = wal_bytes;
 		return true;
 	}
 	stripe->window_start = end;
@@ -254,7 +284,13 @@ update_chunk(PgxcDrive *drive, const PgxcMigration *migration, Relation leaf,
 	}
 
 	window_end = stripe->window_start + stripe->window_blocks;
+	if (drive->row_bytes == 0)
+		drive->row_bytes = pgxc_chunk_row_bytes(leaf);
 	blocks = Max(1, (int64) drive->update_sizer.next);
+	blocks =
+		Min(blocks, pgxc_chunk_most_blocks(leaf, drive->row_bytes,
+										   stripe->pass_to - stripe->pass + 1,
+										   stripe->passes));
 	if (drive->limit_blocks > 0)
 		blocks = Min(blocks, drive->limit_blocks);
 	end = Min(stripe->next_block + blocks, window_end);
@@ -320,6 +356,7 @@ take_stripe(PgxcDrive *drive, const PgxcMigration *migration,
 		!migration->verifying; /* see whether there is work at all */
 	drive->window_rows = -1;
 	drive->pass_started_at = 0;
+	drive->row_bytes = 0;
 
 	if (pgxc_stripe_adopt(migration->id, stripe))
 	{

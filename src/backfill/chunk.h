@@ -13,6 +13,9 @@ extern void pgxc_chunk_measured(PgxcDrive *drive,
 								const PgxcMigration *migration, Relation leaf,
 								PgxcChunkKind kind, const PgxcChunkArgs *args,
 								PgxcChunkOutcome *outcome);
+extern double pgxc_chunk_row_bytes(Relation leaf);
+extern int64 pgxc_chunk_most_blocks(Relation leaf, double row_bytes,
+									int passes_now, int passes);
 extern void pgxc_require_convergence(const PgxcChunkOutcome *outcome);
 
 #endif /* PGXC_CHUNK_H */

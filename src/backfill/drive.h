@@ -100,6 +100,7 @@ typedef struct PgxcDrive
 	int64 window_rows;           /* updated in its first pass, -1: not known */
 	TimestampTz pass_started_at; /* 0: not by this process */
 	bool sparse;                 /* the last one had little to do: seek */
+	double row_bytes;            /* of its leaf, 0: not known */
 
 	/* rates, over about the last 10 s */
 	double rate_seconds;

@@ -26,6 +26,7 @@
 #include "backfill/preflight.h"
 #include "core/compat.h"
 #include "core/event_log.h"
+#include "core/fingerprint.h"
 #include "core/sql_runner.h"
 
 /*
@@ -182,7 +183,8 @@ pgxc_leaf_sync(const PgxcMigration *migration, bool restart)
  * mode is ROW EXCLUSIVE for an update and ACCESS SHARE for a read, held until
  * the end of the transaction and bounded by lock_timeout.  *leaf is open
  * unless the leaf is gone.  Throws 42501 if the table has another owner than
- * the one who started the migration: the expressions were that role's.
+ * the one who started the migration: the expressions were that role's; 42P17
+ * if a column or the trigger is not what it was.
  */
 PgxcLeafStatus
 pgxc_leaf_open(const PgxcMigration *migration, Oid relid, Oid relfilenumber,
@@ -214,6 +216,7 @@ pgxc_leaf_open(const PgxcMigration *migration, Oid relid, Oid relfilenumber,
 				 GetUserNameFromId((*leaf)->rd_rel->relowner, true)),
 			 errhint("Cancel the migration, and let the new owner start it.")));
 
+	pgxc_fingerprint_check(migration, *leaf);
 	if (pgxc_relfilenumber(*leaf) != relfilenumber)
 		return PGXC_LEAF_REWRITTEN;
 	return PGXC_LEAF_OK;

@@ -16,14 +16,15 @@
 
 #include "backfill/pacing.h"
 
-#define FIRST_CHUNK 8             /* blocks */
-#define MAX_CHUNK 8192            /* blocks */
-#define MAX_WAL (8 * 1024 * 1024) /* bytes a chunk */
-#define MEMORY 0.75               /* of the estimate, from chunk to chunk */
-#define CUT_INTERVAL 1.0          /* s between two halvings */
-#define GROWTH 0.05               /* of duty, per second of green */
-#define SOFT_DWELL 3.0            /* s of quiet before the duty grows again */
-#define HARD_DWELL 10.0           /* s of quiet before work resumes after red */
+#define FIRST_CHUNK 8                /* blocks */
+#define MAX_WAL (8 * 1024 * 1024)    /* bytes a chunk */
+#define MAX_CHUNK (MAX_WAL / BLCKSZ) /* blocks: a read prunes them, too */
+#define WAL_ROW 150       /* bytes beside the row: headers, an index */
+#define MEMORY 0.75       /* of the estimate, from chunk to chunk */
+#define CUT_INTERVAL 1.0  /* s between two halvings */
+#define GROWTH 0.05       /* of duty, per second of green */
+#define SOFT_DWELL 3.0    /* s of quiet before the duty grows again */
+#define HARD_DWELL 10.0   /* s of quiet before work resumes after red */
 #define COMPANY 0.1       /* active sessions a core that halve the duty */
 #define ALONE 0.02        /* and up to which chunks may be long */
 #define MIN_TARGET_MS 1.0 /* of a chunk, with somebody to disturb */
@@ -43,8 +44,8 @@ pgxc_sizer_init(PgxcSizer *sizer)
  * The estimate is a ratio of two decaying sums, so that a long chunk weighs
  * more than a short one.  A chunk grows by a quarter at most and shrinks by
  * half at most; but one that took three times the target (or whose target was
- * lowered since) cuts it at once, and nothing older is believed.  An empty range is free: the next may be four
- * times as long.
+ * lowered since) cuts it at once, and nothing older is believed.  An empty
+ * range is free: the next may be four times as long.
  */
 void
 pgxc_sizer_update(PgxcSizer *sizer, const PgxcChunkResult *chunk,
@@ -53,7 +54,8 @@ pgxc_sizer_update(PgxcSizer *sizer, const PgxcChunkResult *chunk,
 	double before = Max(chunk->blocks, 1);
 	double next;
 
-	if (chunk->rows == 0 && chunk->ms * 4 <= target_ms)
+	if (chunk->rows == 0 && chunk->ms * 4 <= target_ms &&
+		chunk->wal_bytes * 4 <= MAX_WAL)
 	{
 		sizer->next = Min(before * 4, MAX_CHUNK);
 		return;
@@ -83,6 +85,22 @@ pgxc_sizer_update(PgxcSizer *sizer, const PgxcChunkResult *chunk,
 		next = Min(next, before * 0.5);
 
 	sizer->next = Max(1, Min(next, MAX_CHUNK));
+}
+
+/*
+ * How many blocks an update may take on, whatever the chunks before it cost.
+ * They may have been of a part of the table that is almost empty, of a later
+ * pass, or of pages that WAL has already; what is next may be dense, and each
+ * of its pages may go to WAL as a whole.  A row counts twice: it may move to
+ * another page, which goes there, too.
+ */
+double
+pgxc_most_blocks(double rows_per_block, double row_bytes)
+{
+	double rows = Max(rows_per_block, 1);
+	double wal = BLCKSZ + rows * (2 * row_bytes + WAL_ROW);
+
+	return Max(1, Min(MAX_WAL / wal, PGXC_MAX_CHUNK_ROWS / rows));
 }
 
 void
@@ -268,6 +286,7 @@ pgxc_choose_window(double chunk_blocks, double blocks_per_ms,
 }
 
 PG_FUNCTION_INFO_V1(pgxc_test_sizer);
+PG_FUNCTION_INFO_V1(pgxc_test_most_blocks);
 PG_FUNCTION_INFO_V1(pgxc_test_duty);
 PG_FUNCTION_INFO_V1(pgxc_test_level);
 PG_FUNCTION_INFO_V1(pgxc_test_passes);
@@ -316,6 +335,14 @@ pgxc_test_sizer(PG_FUNCTION_ARGS)
 	}
 	PG_RETURN_ARRAYTYPE_P(construct_array(out, n + 1, FLOAT8OID, 8,
 										  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}
+
+/* pgxc_test_most_blocks(rows_per_block, row_bytes float8) */
+Datum
+pgxc_test_most_blocks(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_FLOAT8(
+		pgxc_most_blocks(PG_GETARG_FLOAT8(0), PG_GETARG_FLOAT8(1)));
 }
 
 /*

@@ -47,6 +47,7 @@ typedef struct PgxcDuty
 extern void pgxc_sizer_init(PgxcSizer *sizer);
 extern void pgxc_sizer_update(PgxcSizer *sizer, const PgxcChunkResult *chunk,
 							  double target_ms);
+extern double pgxc_most_blocks(double rows_per_block, double row_bytes);
 extern void pgxc_duty_init(PgxcDuty *duty, double max_duty);
 extern void pgxc_duty_update(PgxcDuty *duty, PgxcLevel worst, double elapsed_s,
 							 double max_duty);

@@ -32,34 +32,6 @@ static const char *const recorded_settings[] = { "DateStyle",
 												 "xmlbinary",
 												 "xmloption" };
 
-/* A List of char * as a text[]. */
-Datum
-pgxc_text_list_datum(List *list)
-{
-	Datum *elements = palloc(sizeof(Datum) * list_length(list));
-	ListCell *lc;
-	int n = 0;
-
-	foreach (lc, list)
-		elements[n++] = CStringGetTextDatum((char *) lfirst(lc));
-	return PointerGetDatum(
-		construct_array(elements, n, TEXTOID, -1, false, TYPALIGN_INT));
-}
-
-/* A List of OIDs as an oid[]. */
-Datum
-pgxc_oid_list_datum(List *list)
-{
-	Datum *elements = palloc(sizeof(Datum) * list_length(list));
-	ListCell *lc;
-	int n = 0;
-
-	foreach (lc, list)
-		elements[n++] = ObjectIdGetDatum(lfirst_oid(lc));
-	return PointerGetDatum(
-		construct_array(elements, n, OIDOID, sizeof(Oid), true, TYPALIGN_INT));
-}
-
 /* The settings of this session that expressions depend on, "name=value". */
 List *
 pgxc_settings_list(void)

@@ -7,8 +7,6 @@
 
 #include "nodes/pg_list.h"
 
-extern Datum pgxc_text_list_datum(List *list);
-extern Datum pgxc_oid_list_datum(List *list);
 extern List *pgxc_settings_list(void);
 extern void pgxc_lock_hierarchy(Oid relid);
 extern void pgxc_lock_name(const char *name);

@@ -192,12 +192,15 @@ static PgxcStep
 work_on_range(PgxcDrive *drive, const PgxcMigration *migration, Relation leaf,
 			  const RevisitRange *range)
 {
-	int64 blocks = Max(1, Min((int64) drive->update_sizer.next, 1024));
+	int64 blocks = Max(1, (int64) drive->update_sizer.next);
 	int64 end;
 	PgxcChunkArgs args = { 0 };
 	PgxcChunkOutcome outcome;
 	PgxcChunkOutcome rest;
 
+	blocks =
+		Min(blocks,
+			pgxc_chunk_most_blocks(leaf, pgxc_chunk_row_bytes(leaf), 1, 1));
 	if (drive->limit_blocks > 0)
 		blocks = Min(blocks, drive->limit_blocks);
 	end = Min(range->first_block + blocks, range->end_block);

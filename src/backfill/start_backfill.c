@@ -28,6 +28,7 @@
 #include "core/compat.h"
 #include "core/event_log.h"
 #include "core/extension.h"
+#include "core/fingerprint.h"
 #include "core/options.h"
 #include "core/settings.h"
 #include "core/shared_state.h"
@@ -230,6 +231,9 @@ insert_migration(FunctionCallInfo fcinfo, Relation rel, const char *name,
 								? ""
 								: TextDatumGetCString(values[9])));
 	pgxc_sql_end(&saved);
+	if (id != 0)
+		pgxc_fingerprint_store(id, rel, assignments->columns, assignments->uses,
+							   false);
 	return id;
 }
 

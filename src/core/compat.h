@@ -7,8 +7,10 @@
 #ifndef PGXC_COMPAT_H
 #define PGXC_COMPAT_H
 
+#include "access/attmap.h"
 #include "access/xact.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_publication.h"
 #include "commands/defrem.h"
@@ -105,6 +107,17 @@ pgxc_relation_ownercheck(Oid relid, Oid userid)
 #endif
 }
 
+/* May userid CLUSTER, VACUUM, ANALYZE this relation? */
+static inline bool
+pgxc_may_maintain(Oid relid, Oid userid)
+{
+#if PG_VERSION_NUM >= 170000
+	return pg_class_aclcheck(relid, userid, ACL_MAINTAIN) == ACLCHECK_OK;
+#else
+	return pgxc_relation_ownercheck(relid, userid);
+#endif
+}
+
 /* May userid act as the owner of this database? */
 static inline bool
 pgxc_database_ownercheck(Oid database, Oid userid)
@@ -113,6 +126,28 @@ pgxc_database_ownercheck(Oid database, Oid userid)
 	return object_ownercheck(DatabaseRelationId, database, userid);
 #else
 	return pg_database_ownercheck(database, userid);
+#endif
+}
+
+/* May userid CLUSTER, VACUUM, ANALYZE this relation? */
+static inline bool
+pgxc_may_reorganize(Oid relid, Oid userid)
+{
+#if PG_VERSION_NUM >= 170000
+	return pg_class_aclcheck(relid, userid, ACL_MAINTAIN) == ACLCHECK_OK;
+#else
+	return pgxc_relation_ownercheck(relid, userid);
+#endif
+}
+
+/* From the columns of "from" to those of "to" that have the same names. */
+static inline AttrMap *
+pgxc_attrmap_by_name(TupleDesc from, TupleDesc to)
+{
+#if PG_VERSION_NUM >= 160000
+	return build_attrmap_by_name(from, to, false);
+#else
+	return build_attrmap_by_name(from, to);
 #endif
 }
 
@@ -323,9 +358,185 @@ pgxc_portal_run(Portal portal, DestReceiver *dest)
 #endif
 }
 
+/* What a constraint NOT NULL is in pg_constraint; no other has a zero. */
+#if PG_VERSION_NUM >= 170000
+#define PGXC_CONSTRAINT_NOTNULL CONSTRAINT_NOTNULL
+#else
+#define PGXC_CONSTRAINT_NOTNULL '\0'
+#endif
+
+/* GRANT holds a lock on the relations that it names. */
+#define PGXC_GRANT_KEEPS_LOCKS (PG_VERSION_NUM >= 180000)
+
+/* A new column of a table's row type holds a lock on that table. */
+#define PGXC_KEEPS_ROW_TYPE_LOCKS (PG_VERSION_NUM < 160000)
+
+/* Is the column known to hold no null?  18 has NOT NULL ... NOT VALID. */
+static inline bool
+pgxc_column_is_not_null(TupleDesc desc, AttrNumber attnum)
+{
+#if PG_VERSION_NUM >= 180000
+	return TupleDescCompactAttr(desc, attnum - 1)->attnullability ==
+		   ATTNULLABLE_VALID;
+#else
+	return TupleDescAttr(desc, attnum - 1)->attnotnull;
+#endif
+}
+
+/* Does a constraint, as parsed, hold at all?  18 has NOT ENFORCED. */
+static inline bool
+pgxc_constraint_def_enforced(const Constraint *constraint)
+{
+#if PG_VERSION_NUM >= 180000
+	/* Others have no such word, and the parser leaves the field alone. */
+	return constraint->is_enforced || (constraint->contype != CONSTR_CHECK &&
+									   constraint->contype != CONSTR_FOREIGN);
+#else
+	return true;
+#endif
+}
+
+/* Is that written after one of the constraints of a column? */
+static inline bool
+pgxc_constraint_not_enforced_here(List *constraints, const Constraint *which)
+{
+#if PG_VERSION_NUM >= 180000
+	bool here = false;
+	ListCell *lc;
+
+	foreach (lc, constraints)
+	{
+		const Constraint *constraint = lfirst_node(Constraint, lc);
+
+		switch (constraint->contype)
+		{
+			case CONSTR_ATTR_NOT_ENFORCED:
+				if (here)
+					return true;
+				break;
+			case CONSTR_ATTR_ENFORCED:
+			case CONSTR_ATTR_DEFERRABLE:
+			case CONSTR_ATTR_NOT_DEFERRABLE:
+			case CONSTR_ATTR_DEFERRED:
+			case CONSTR_ATTR_IMMEDIATE:
+				break;
+			default:
+				here = constraint == which;
+		}
+	}
+#endif
+	return false;
+}
+
+/* The same of one in the catalog. */
+static inline bool
+pgxc_constraint_enforced(Form_pg_constraint form)
+{
+#if PG_VERSION_NUM >= 180000
+	return form->conenforced;
+#else
+	return true;
+#endif
+}
+
+/* Of ranges: WITHOUT OVERLAPS, or PERIOD in a foreign key. */
+static inline bool
+pgxc_constraint_def_period(const Constraint *constraint)
+{
+#if PG_VERSION_NUM >= 180000
+	return constraint->without_overlaps || constraint->fk_with_period;
+#else
+	return false;
+#endif
+}
+
+static inline bool
+pgxc_constraint_period(Form_pg_constraint form)
+{
+#if PG_VERSION_NUM >= 180000
+	return form->conperiod;
+#else
+	return false;
+#endif
+}
+
+/* What ALTER CONSTRAINT asks for. */
+typedef struct PgxcAlterConstraint
+{
+	const char *conname;
+	bool alter_enforced;
+	bool enforced;
+	bool alter_deferrable;
+	bool deferrable;
+	bool initdeferred;
+	bool alter_inherit;
+	bool noinherit;
+} PgxcAlterConstraint;
+
+static inline PgxcAlterConstraint
+pgxc_alter_constraint_options(const Node *def)
+{
+	PgxcAlterConstraint options = { 0 };
+#if PG_VERSION_NUM >= 180000
+	const ATAlterConstraint *d = castNode(ATAlterConstraint, (Node *) def);
+
+	options.alter_enforced = d->alterEnforceability;
+	options.enforced = d->is_enforced;
+	options.alter_deferrable = d->alterDeferrability;
+	options.alter_inherit = d->alterInheritability;
+	options.noinherit = d->noinherit;
+#else
+	const Constraint *d = castNode(Constraint, (Node *) def);
+
+	options.alter_deferrable = true;
+#endif
+	options.conname = d->conname;
+	options.deferrable = d->deferrable;
+	options.initdeferred = d->initdeferred;
+	return options;
+}
+
+#if PG_VERSION_NUM >= 180000
+/* ADD CONSTRAINT locks all descendants first, whatever it adds. */
+#define PGXC_ADD_CONSTRAINT_LOCKS_ALL 1
+/* NOT NULL is a constraint of its own. */
+#define PGXC_HAVE_NOT_NULL_CONSTRAINTS 1
+/* Foreign keys of partitioned tables may be NOT VALID. */
+#define PGXC_HAVE_PARTITIONED_NOT_VALID 1
+/* A foreign key that becomes a partition's loses all triggers on the other
+ * side, not only those on the referenced table itself. */
+#define PGXC_ATTACHED_KEY_LOSES_ALL_TRIGGERS 1
+/* ALTER CONSTRAINT visits partitions only where something changes. */
+#define PGXC_ALTER_CONSTRAINT_LOOKS_FIRST 1
+#endif
+
+#if PG_VERSION_NUM >= 160000
+/* The planner opens the indexes of partitioned tables, too. */
+#define PGXC_PLANNER_OPENS_PARTITIONED_INDEXES 1
+#endif
+
+/* Does ATTACH take a partition's own foreign key that is NOT VALID? */
+#define PGXC_ATTACHES_UNVALIDATED_KEYS (PG_VERSION_NUM >= 180000)
+
+/* Is a constraint enforced?  Before 18 all are. */
+static inline bool
+pgxc_constraint_is_enforced(Form_pg_constraint constraint)
+{
+#if PG_VERSION_NUM >= 180000
+	return constraint->conenforced;
+#else
+	(void) constraint;
+	return true;
+#endif
+}
+
 #if PG_VERSION_NUM >= 170000
 #define PGXC_HAVE_SET_EXPRESSION 1
 #define PGXC_HAVE_TRANSACTION_TIMEOUT 1
+#endif
+
+#if PG_VERSION_NUM >= 180000
+#define PGXC_VACUUM_TAKES_CHILDREN 1 /* of inheritance, not only partitions */
 #endif
 
 /* reverse(text): 18 has another one besides. */

@@ -44,6 +44,8 @@ enum
 	COL_FINAL_COLUMN,
 	COL_UP,
 	COL_DOWNS,
+	COL_USES,
+	COL_FINGERPRINT,
 	COL_PREFER,
 	COL_KEEP_OLD,
 	COL_FIRE_TRIGGERS,
@@ -108,6 +110,8 @@ read_row(void)
 	m->final_column = text_column(COL_FINAL_COLUMN);
 	m->up = text_column(COL_UP);
 	m->downs = pgxc_sql_text_list(0, COL_DOWNS);
+	m->uses = pgxc_sql_text_list(0, COL_USES);
+	m->fingerprint = pgxc_sql_text_list(0, COL_FINGERPRINT);
 	m->prefer = text_column(COL_PREFER);
 	m->keep_old = DatumGetBool(pgxc_sql_value(0, COL_KEEP_OLD, &isnull));
 	m->fire_triggers =
@@ -130,13 +134,13 @@ read_row(void)
 	return m;
 }
 
-#define MIGRATION_COLUMNS                                                                          \
-	"SELECT m.id, name, relation::oid, relation_name, owner, home, columns, expressions,"          \
-	" predicate, settings, target_chunk_ms, max_duty, parallel_workers,"                           \
-	" max_rows_per_second, max_wal_rate, passes, max_row_errors,"                                  \
-	" throttle_function, kind, old_columns, new_column, final_column, up, downs,"                  \
-	" prefer, keep_old, fire_triggers, phase, state, step, planned, round, blocked_tries, starts," \
-	" EXISTS (SELECT FROM pgxc.row_error e WHERE e.migration_id = m.id)"                           \
+#define MIGRATION_COLUMNS                                                                                             \
+	"SELECT m.id, name, relation::oid, relation_name, owner, home, columns, expressions,"                             \
+	" predicate, settings, target_chunk_ms, max_duty, parallel_workers,"                                              \
+	" max_rows_per_second, max_wal_rate, passes, max_row_errors,"                                                     \
+	" throttle_function, kind, old_columns, new_column, final_column, up, downs,"                                     \
+	" uses, fingerprint, prefer, keep_old, fire_triggers, phase, state, step, planned, round, blocked_tries, starts," \
+	" EXISTS (SELECT FROM pgxc.row_error e WHERE e.migration_id = m.id)"                                              \
 	" FROM pgxc.migration m "
 
 /*

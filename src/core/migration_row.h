@@ -39,6 +39,8 @@ typedef struct PgxcMigration
 	char *final_column; /* and after it */
 	char *up;           /* "=" for a copy or cast, or an expression over t */
 	List *downs;        /* of char *, for each old column; "!": no way back */
+	List *uses;         /* of char *: columns that it reads or writes */
+	List *fingerprint;  /* of char *: what it rests on */
 	char *prefer;       /* "old" or "new" */
 	bool keep_old;      /* contract keeps the old columns */
 	bool fire_triggers; /* chunks fire the table's own triggers */

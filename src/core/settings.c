@@ -14,21 +14,39 @@
 #include "miscadmin.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/varlena.h"
 
 #include "core/settings.h"
 
 double pgxc_signal_soft[PGXC_NUM_SIGNALS];
 double pgxc_signal_hard[PGXC_NUM_SIGNALS];
 
+char *pgxc_allow = NULL;
 int pgxc_cores = 0;
 int pgxc_ddl_lock_retries = 30;
 int pgxc_ddl_lock_timeout = 100;
+int pgxc_guard = PGXC_GUARD_ENFORCE;
+int pgxc_guard_min_table_size = 1024;
+int pgxc_guard_scope = PGXC_SCOPE_OPEN_MIGRATIONS;
 double pgxc_max_duty = 0.8;
 int pgxc_max_wal_rate = 0;
 int pgxc_max_workers = 2;
 int pgxc_target_chunk_ms = 100;
 char *pgxc_throttle_function = NULL;
 int pgxc_worker_nice = 10;
+
+static const struct config_enum_entry guard_options[] = {
+	{ "enforce", PGXC_GUARD_ENFORCE, false },
+	{ "warn", PGXC_GUARD_WARN, false },
+	{ "off", PGXC_GUARD_OFF, false },
+	{ NULL, 0, false }
+};
+
+static const struct config_enum_entry scope_options[] = {
+	{ "open_migrations", PGXC_SCOPE_OPEN_MIGRATIONS, false },
+	{ "all_tables", PGXC_SCOPE_ALL_TABLES, false },
+	{ NULL, 0, false }
+};
 
 typedef struct SignalSetting
 {
@@ -104,6 +122,93 @@ define_signal_settings(void)
 	MemoryContextSwitchTo(old);
 }
 
+/* The words that pgxc.allow may have. */
+static const struct
+{
+	const char *word;
+	int hazard;
+} hazards[] = { { "break", PGXC_ALLOW_BREAK },
+				{ "index_build", PGXC_ALLOW_INDEX_BUILD },
+				{ "rewrite", PGXC_ALLOW_REWRITE },
+				{ "scan", PGXC_ALLOW_SCAN } };
+
+/*
+ * The hazards that a list allows, as bits; -1 if one of its words is none.
+ * Splits the text that it is given.
+ */
+static int
+parse_allow(char *text)
+{
+	List *words;
+	ListCell *lc;
+	int allowed = 0;
+
+	if (!SplitIdentifierString(text, ',', &words))
+		return -1;
+	foreach (lc, words)
+	{
+		int i = 0;
+
+		while (i < lengthof(hazards) &&
+			   strcmp((char *) lfirst(lc), hazards[i].word) != 0)
+			i++;
+		if (i == lengthof(hazards))
+			return -1;
+		allowed |= hazards[i].hazard;
+	}
+	list_free(words);
+	return allowed;
+}
+
+static bool
+check_allow(char **value, void **extra, GucSource source)
+{
+	char *copy = pstrdup(*value);
+	int allowed = parse_allow(copy);
+
+	pfree(copy);
+	if (allowed < 0)
+	{
+		GUC_check_errdetail(
+			"It is a list of \"break\", \"index_build\", \"rewrite\" and \"scan\".");
+		return false;
+	}
+	return true;
+}
+
+/* The hazards that pgxc.allow lets pass, as bits. */
+int
+pgxc_allowed_hazards(void)
+{
+	if (pgxc_allow == NULL || pgxc_allow[0] == '\0')
+		return 0;
+	return Max(parse_allow(pstrdup(pgxc_allow)), 0);
+}
+
+static void
+define_guard_settings(void)
+{
+	DefineCustomStringVariable(
+		"pgxc.allow", "Hazards that the guard lets pass, and records.",
+		"A list of break, index_build, rewrite and scan; best with SET LOCAL.",
+		&pgxc_allow, "", PGC_SUSET, GUC_LIST_INPUT, check_allow, NULL, NULL);
+	DefineCustomEnumVariable(
+		"pgxc.guard",
+		"What is done about DDL that would block or break an open migration.",
+		NULL, &pgxc_guard, PGXC_GUARD_ENFORCE, guard_options, PGC_SUSET, 0,
+		NULL, NULL, NULL);
+	DefineCustomIntVariable(
+		"pgxc.guard_min_table_size",
+		"Smaller tables may be blocked, as that does not take long.", NULL,
+		&pgxc_guard_min_table_size, 1024, 0, INT_MAX, PGC_SUSET, GUC_UNIT_KB,
+		NULL, NULL, NULL);
+	DefineCustomEnumVariable("pgxc.guard_scope",
+							 "Which tables the guard keeps from being blocked.",
+							 NULL, &pgxc_guard_scope,
+							 PGXC_SCOPE_OPEN_MIGRATIONS, scope_options,
+							 PGC_SUSET, 0, NULL, NULL, NULL);
+}
+
 /*
  * Define every setting.  Called from _PG_init only; pgxc.max_workers can be
  * defined only while shared_preload_libraries is processed, as it sizes
@@ -113,6 +218,7 @@ void
 pgxc_settings_init(void)
 {
 	define_signal_settings();
+	define_guard_settings();
 
 	DefineCustomIntVariable(
 		"pgxc.cores",

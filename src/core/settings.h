@@ -27,9 +27,34 @@ typedef enum PgxcSignal
 extern double pgxc_signal_soft[PGXC_NUM_SIGNALS];
 extern double pgxc_signal_hard[PGXC_NUM_SIGNALS];
 
+/* pgxc.guard */
+typedef enum PgxcGuard
+{
+	PGXC_GUARD_ENFORCE,
+	PGXC_GUARD_WARN,
+	PGXC_GUARD_OFF
+} PgxcGuard;
+
+/* pgxc.guard_scope */
+typedef enum PgxcScope
+{
+	PGXC_SCOPE_OPEN_MIGRATIONS,
+	PGXC_SCOPE_ALL_TABLES
+} PgxcScope;
+
+/* pgxc.allow, as bits; those of work are those of effect.h */
+#define PGXC_ALLOW_SCAN (1 << 0)
+#define PGXC_ALLOW_REWRITE (1 << 1)
+#define PGXC_ALLOW_INDEX_BUILD (1 << 2)
+#define PGXC_ALLOW_BREAK (1 << 3)
+
+extern char *pgxc_allow;
 extern int pgxc_cores;
 extern int pgxc_ddl_lock_retries;
 extern int pgxc_ddl_lock_timeout;
+extern int pgxc_guard;                /* PgxcGuard */
+extern int pgxc_guard_min_table_size; /* kB */
+extern int pgxc_guard_scope;          /* PgxcScope */
 extern double pgxc_max_duty;
 extern int pgxc_max_wal_rate;
 extern int pgxc_max_workers;
@@ -38,5 +63,6 @@ extern char *pgxc_throttle_function;
 extern int pgxc_worker_nice;
 
 extern void pgxc_settings_init(void);
+extern int pgxc_allowed_hazards(void);
 
 #endif /* PGXC_SETTINGS_H */

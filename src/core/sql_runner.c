@@ -172,6 +172,34 @@ pgxc_sql_text_list(int row, int column)
 	return list;
 }
 
+/* A List of char * as a text[]. */
+Datum
+pgxc_text_list_datum(List *list)
+{
+	Datum *elements = palloc(sizeof(Datum) * list_length(list));
+	ListCell *lc;
+	int n = 0;
+
+	foreach (lc, list)
+		elements[n++] = CStringGetTextDatum((char *) lfirst(lc));
+	return PointerGetDatum(
+		construct_array(elements, n, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/* A List of OIDs as an oid[]. */
+Datum
+pgxc_oid_list_datum(List *list)
+{
+	Datum *elements = palloc(sizeof(Datum) * list_length(list));
+	ListCell *lc;
+	int n = 0;
+
+	foreach (lc, list)
+		elements[n++] = ObjectIdGetDatum(lfirst_oid(lc));
+	return PointerGetDatum(
+		construct_array(elements, n, OIDOID, sizeof(Oid), true, TYPALIGN_INT));
+}
+
 /* The caller's level, to which a subtransaction of ours returns. */
 static int foreground_level = 1;
 

@@ -49,6 +49,8 @@ extern uint64 pgxc_sql_select_latest(PgxcStatement *stmt, Datum *values,
 extern Datum pgxc_sql_value(int row, int column, bool *isnull);
 extern int64 pgxc_sql_int64(int row, int column);
 extern List *pgxc_sql_text_list(int row, int column);
+extern Datum pgxc_text_list_datum(List *list);
+extern Datum pgxc_oid_list_datum(List *list);
 
 extern void pgxc_tx_begin(bool foreground);
 extern void pgxc_tx_commit(bool foreground);

@@ -74,8 +74,8 @@ extern void pgxc_analyse_constraint_def(PgxcAnalysis *a, Relation rel,
 										AlterTableStmt *stmt, bool new_column);
 extern bool pgxc_not_null_is_proved(PgxcAnalysis *a, Relation rel,
 									AttrNumber attnum);
-extern void pgxc_touch_partition_scan(PgxcAnalysis *a, Oid partition,
-									  Oid parent, PartitionBoundSpec *bound,
-									  LOCKMODE lock);
+extern void pgxc_touch_query_relations(PgxcAnalysis *a, Node *raw_query,
+									   bool executed);
+extern IntoClause *pgxc_select_into(const SelectStmt *stmt);
 
 #endif /* PGXC_ANALYSIS_H */

@@ -41,6 +41,10 @@ family_of(const Node *stmt)
 		case T_CreateForeignTableStmt:
 		case T_CreateTableAsStmt:
 			return FAMILY_CREATE_TABLE;
+		case T_SelectStmt: /* as parsed, from check_ddl() */
+			return pgxc_select_into((const SelectStmt *) stmt)
+					   ? FAMILY_CREATE_TABLE
+					   : FAMILY_NONE;
 		case T_IndexStmt:
 		case T_ReindexStmt:
 			return FAMILY_INDEX;
@@ -123,8 +127,12 @@ pgxc_is_ddl(const Node *stmt)
 	return family_of(stmt) != FAMILY_NONE;
 }
 
-static void
-analyse_statement(PgxcAnalysis *a, Node *stmt)
+/*
+ * Add what a raw statement does, as part of the one under analysis.  Changes
+ * the tree; throws what the analysis of it throws.
+ */
+void
+pgxc_analyse_statement(PgxcAnalysis *a, Node *stmt)
 {
 	switch (family_of(stmt))
 	{
@@ -200,7 +208,7 @@ pgxc_analyse(const PlannedStmt *stmt, const char *source, PgxcPending *pending)
 	PG_TRY();
 	{
 		/* Transformations write into what they get. */
-		analyse_statement(a, copyObject(stmt->utilityStmt));
+		pgxc_analyse_statement(a, copyObject(stmt->utilityStmt));
 		pgxc_effects_finish(a);
 	}
 	PG_CATCH();

@@ -16,6 +16,7 @@
 #include "utils/rel.h"
 
 #include "backfill/registration.h"
+#include "core/fingerprint.h"
 #include "core/sql_runner.h"
 #include "migration/carry_over.h"
 #include "migration/checklist.h"
@@ -103,19 +104,14 @@ check_trigger(List *checks, const PgxcMigration *m)
 {
 	StringInfoData missing;
 	ListCell *lc;
-	char *name = pgxc_trigger_name(m->id);
 
 	initStringInfo(&missing);
 	foreach (lc, pgxc_migration_tree(m->relid))
 	{
 		Relation rel = table_open(lfirst_oid(lc), AccessShareLock);
-		bool found = false;
+		const Trigger *trigger = pgxc_find_trigger(rel, m->id);
 
-		for (int i = 0; rel->trigdesc && i < rel->trigdesc->numtriggers; i++)
-			found |=
-				strcmp(rel->trigdesc->triggers[i].tgname, name) == 0 &&
-				rel->trigdesc->triggers[i].tgenabled == TRIGGER_FIRES_ALWAYS;
-		if (!found)
+		if (trigger == NULL || trigger->tgenabled != TRIGGER_FIRES_ALWAYS)
 			appendStringInfo(&missing, "%s%s", missing.len > 0 ? ", " : "",
 							 RelationGetRelationName(rel));
 		table_close(rel, NoLock);

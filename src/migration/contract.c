@@ -17,6 +17,7 @@
 
 #include "core/ddl.h"
 #include "core/event_log.h"
+#include "core/fingerprint.h"
 #include "core/lock_queue.h"
 #include "core/shared_state.h"
 #include "core/sql_runner.h"

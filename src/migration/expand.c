@@ -25,6 +25,7 @@
 
 #include "backfill/registration.h"
 #include "core/ddl.h"
+#include "core/fingerprint.h"
 #include "core/lock_queue.h"
 #include "core/sql_runner.h"
 #include "migration/carry_over.h"
@@ -57,13 +58,6 @@ pgxc_lock_tree(List *tree, List *others, const char *what)
 		locks = lappend(locks, lock);
 	}
 	pgxc_lock_politely(locks, what);
-}
-
-/* Sorts behind any name that does not begin with a tilde or beyond ASCII. */
-char *
-pgxc_trigger_name(int64 id)
-{
-	return psprintf("~pgxc_%lld", (long long) id);
 }
 
 /*

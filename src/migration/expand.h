@@ -11,7 +11,6 @@ extern List *pgxc_migration_tree(Oid relid);
 extern void pgxc_lock_tree(List *tree, List *others, const char *what);
 extern List *pgxc_expand(PgxcShape *shape, List *tree, int64 id,
 						 const char *name, List *settings);
-extern char *pgxc_trigger_name(int64 id);
 extern void pgxc_create_trigger(Oid relid, int64 id, const char *name,
 								const char *new_column, const char *prefer,
 								const char *up, List *settings,

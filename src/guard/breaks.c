@@ -1,0 +1,357 @@
+/*
+ * breaks.c
+ *		Does a change break an open migration, or an expand-only phase?
+ *
+ * A migration needs: its table where and whose it is, its columns by name and
+ * type, its trigger on each table of the tree as it was made, what the trigger
+ * depends on, what was built on the new column, the owner's name, and the
+ * extension.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/dependency.h"
+#include "catalog/indexing.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_depend.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_statistic_ext.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "commands/trigger.h"
+#include "miscadmin.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "core/fingerprint.h"
+#include "guard/breaks.h"
+
+/* For messages: cannot ... */
+const char *
+pgxc_action_verb(PgxcAction action)
+{
+	switch (action)
+	{
+		case PGXC_ACTION_ADD:
+			return "add to";
+		case PGXC_ACTION_DROP:
+			return "drop";
+		case PGXC_ACTION_RENAME:
+			return "rename or move";
+		case PGXC_ACTION_RETYPE:
+			return "change the type of";
+		case PGXC_ACTION_REDEFINE:
+			return "change";
+		case PGXC_ACTION_CONSTRAIN:
+			return "constrain";
+		case PGXC_ACTION_DISABLE:
+			return "change the firing of";
+		case PGXC_ACTION_BYPASS:
+			return "let statements bypass";
+		case PGXC_ACTION_ATTACH:
+			return "attach a table to";
+		case PGXC_ACTION_DETACH:
+			return "detach";
+		case PGXC_ACTION_MOVE:
+			return "rewrite";
+		case PGXC_ACTION_TRUNCATE:
+			return "truncate";
+	}
+	return "change";
+}
+
+static bool
+has_text(List *texts, const char *text)
+{
+	ListCell *lc;
+
+	foreach (lc, texts)
+	{
+		if (strcmp((char *) lfirst(lc), text) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Does one object depend on another one, in any way?  refsubid -1: on any part. */
+static bool
+depends_on(Oid classid, Oid objid, Oid refclassid, Oid refobjid, int refsubid)
+{
+	Relation depend = table_open(DependRelationId, AccessShareLock);
+	ScanKeyData key[2];
+	SysScanDesc scan;
+	HeapTuple tuple;
+	bool found = false;
+
+	ScanKeyInit(&key[0], Anum_pg_depend_classid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(classid));
+	ScanKeyInit(&key[1], Anum_pg_depend_objid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(objid));
+	scan =
+		systable_beginscan(depend, DependDependerIndexId, true, NULL, 2, key);
+	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_depend row = (Form_pg_depend) GETSTRUCT(tuple);
+
+		found = row->refclassid == refclassid && row->refobjid == refobjid &&
+				(refsubid < 0 || row->refobjsubid == refsubid);
+	}
+	systable_endscan(scan);
+	table_close(depend, AccessShareLock);
+	return found;
+}
+
+static Oid
+trigger_of(const PgxcOpen *migration, Oid relid)
+{
+	return get_trigger_oid(relid, pgxc_trigger_name(migration->id), true);
+}
+
+/* The migration's table or one of its leaves, as a whole. */
+static char *
+breaks_table(const PgxcChange *change, const PgxcOpen *migration)
+{
+	bool root = change->object.objectId == migration->relid;
+
+	switch (change->action)
+	{
+		case PGXC_ACTION_DROP:
+			/* A leaf that goes leaves nothing to do. */
+			return root ? "its table would be gone" : NULL;
+		case PGXC_ACTION_RENAME:
+			return root ? "it was made for a table of that name" : NULL;
+		case PGXC_ACTION_REDEFINE:
+			return "its expressions run with the rights of the table's owner";
+		case PGXC_ACTION_BYPASS:
+			return "rows would go by it unseen";
+		case PGXC_ACTION_DETACH:
+			if (!migration->dual_write)
+				return NULL;
+			return "rows would leave half migrated, and may come back unseen";
+		case PGXC_ACTION_MOVE:
+			return "it would begin again at the first row";
+		default:
+			return NULL;
+	}
+}
+
+static char *
+breaks_column(const PgxcChange *change, const PgxcOpen *migration)
+{
+	char *name =
+		get_attname(change->object.objectId, change->object.objectSubId, true);
+	bool is_new;
+
+	if (name == NULL || !has_text(migration->uses, name))
+		return NULL;
+	is_new = migration->dual_write && strcmp(name, migration->new_column) == 0;
+	switch (change->action)
+	{
+		case PGXC_ACTION_DROP:
+		case PGXC_ACTION_RENAME:
+		case PGXC_ACTION_RETYPE:
+			return is_new ? "it is the new column"
+						  : "the migration reads or writes it";
+		case PGXC_ACTION_REDEFINE:
+			return migration->dual_write
+					   ? "what a write that does not name it means would change"
+					   : NULL;
+		case PGXC_ACTION_CONSTRAIN:
+			return is_new ? "rows that are not filled yet would be refused"
+						  : NULL;
+		default:
+			return NULL;
+	}
+}
+
+/* An index, constraint or statistics object on the new column. */
+static bool
+is_built_on_new_column(const PgxcChange *change, const PgxcOpen *migration,
+					   List *tree)
+{
+	const ObjectAddress *object = &change->object;
+	ListCell *lc;
+
+	if (!migration->dual_write || (object->classId != RelationRelationId &&
+								   object->classId != ConstraintRelationId &&
+								   object->classId != StatisticExtRelationId))
+		return false;
+	if (change->action != PGXC_ACTION_DROP &&
+		change->action != PGXC_ACTION_RENAME)
+		return false;
+	foreach (lc, tree)
+	{
+		AttrNumber attnum = get_attnum(lfirst_oid(lc), migration->new_column);
+
+		if (attnum > 0 &&
+			depends_on(object->classId, object->objectId, RelationRelationId,
+					   lfirst_oid(lc), attnum))
+			return true;
+	}
+	return false;
+}
+
+/* The trigger itself, or something that it cannot do without. */
+static char *
+breaks_trigger(const PgxcChange *change, const PgxcOpen *migration, List *tree)
+{
+	const ObjectAddress *object = &change->object;
+	ListCell *lc;
+
+	if (!migration->dual_write || change->action == PGXC_ACTION_ADD)
+		return NULL;
+	foreach (lc, tree)
+	{
+		Oid trigger = trigger_of(migration, lfirst_oid(lc));
+
+		if (!OidIsValid(trigger))
+			continue;
+		if (object->classId == TriggerRelationId && object->objectId == trigger)
+			return "it keeps both columns equal";
+		if (object->classId != RelationRelationId &&
+			object->classId != TriggerRelationId &&
+			depends_on(TriggerRelationId, trigger, object->classId,
+					   object->objectId, 0))
+			return "the trigger that keeps both columns equal needs it";
+	}
+	return NULL;
+}
+
+static char *
+breaks_surroundings(const PgxcChange *change, const PgxcOpen *migration)
+{
+	const ObjectAddress *object = &change->object;
+
+	if (object->classId == ExtensionRelationId)
+		return change->action == PGXC_ACTION_DROP &&
+					   object->objectId == get_extension_oid("pgxc", true)
+				   ? "the migration is its work"
+				   : NULL;
+	if (object->classId == NamespaceRelationId)
+		return (change->action == PGXC_ACTION_DROP ||
+				change->action == PGXC_ACTION_RENAME) &&
+					   object->objectId == get_rel_namespace(migration->relid)
+				   ? "its table is in it"
+				   : NULL;
+	if (object->classId == AuthIdRelationId)
+	{
+		char *name = GetUserNameFromId(object->objectId, true);
+
+		return change->action == PGXC_ACTION_RENAME && name != NULL &&
+					   migration->owner != NULL &&
+					   strcmp(name, migration->owner) == 0
+				   ? "the migration runs with the rights of that role"
+				   : NULL;
+	}
+	return NULL;
+}
+
+/*
+ * Why the change breaks the migration: a clause, or NULL if it does not.
+ * tree: OIDs of the migration's tables.
+ */
+char *
+pgxc_change_breaks(const PgxcChange *change, const PgxcOpen *migration,
+				   List *tree)
+{
+	const ObjectAddress *object = &change->object;
+
+	if (object->classId == RelationRelationId &&
+		list_member_oid(tree, object->objectId))
+		return object->objectSubId == 0 ? breaks_table(change, migration)
+										: breaks_column(change, migration);
+	if (is_built_on_new_column(change, migration, tree))
+		return "it was built for the new column";
+	if (object->classId == RelationRelationId)
+		return NULL;
+	if (object->classId == TriggerRelationId ||
+		object->classId == ProcedureRelationId ||
+		object->classId == TypeRelationId)
+		return breaks_trigger(change, migration, tree);
+	return breaks_surroundings(change, migration);
+}
+
+/* The schema that an object is in; InvalidOid for one that is in none. */
+static Oid
+schema_of(const ObjectAddress *object)
+{
+	if (object->classId == NamespaceRelationId)
+		return object->objectId;
+	if (object->classId == RelationRelationId)
+		return get_rel_namespace(object->objectId);
+	if (object->classId == TriggerRelationId ||
+		object->classId == ConstraintRelationId)
+	{
+		Oid relid = InvalidOid;
+		HeapTuple tuple;
+
+		if (object->classId == TriggerRelationId)
+			return InvalidOid;
+		tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(object->objectId));
+		if (HeapTupleIsValid(tuple))
+		{
+			relid = ((Form_pg_constraint) GETSTRUCT(tuple))->conrelid;
+			ReleaseSysCache(tuple);
+		}
+		return OidIsValid(relid) ? get_rel_namespace(relid) : InvalidOid;
+	}
+	if (!is_objectclass_supported(object->classId) ||
+		get_object_attnum_namespace(object->classId) == InvalidAttrNumber)
+		return InvalidOid;
+	return get_object_namespace(object);
+}
+
+/*
+ * May the change break old code within the scope of an expand-only phase?
+ * What comes may; what goes, is called otherwise, or holds less may not.
+ */
+bool
+pgxc_change_is_destructive(const PgxcChange *change, const PgxcOpen *phase,
+						   List *tree)
+{
+	const ObjectAddress *object = &change->object;
+	ListCell *lc;
+
+	switch (change->action)
+	{
+		case PGXC_ACTION_DROP:
+		case PGXC_ACTION_RENAME:
+		case PGXC_ACTION_RETYPE:
+		case PGXC_ACTION_CONSTRAIN:
+		case PGXC_ACTION_DETACH:
+		case PGXC_ACTION_BYPASS:
+			break;
+		default:
+			return false;
+	}
+	if (strcmp(phase->scope, "database") == 0)
+		return true;
+	if (strcmp(phase->scope, "schema") == 0)
+		return schema_of(object) == phase->schema;
+	foreach (lc, tree)
+	{
+		Oid relid = lfirst_oid(lc);
+
+		if (object->classId == RelationRelationId && object->objectId == relid)
+			return true;
+		if (object->classId == NamespaceRelationId &&
+			object->objectId == get_rel_namespace(relid))
+			return true;
+		if (depends_on(object->classId, object->objectId, RelationRelationId,
+					   relid, -1))
+			return true;
+	}
+	return false;
+}

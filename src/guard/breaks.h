@@ -1,0 +1,17 @@
+/*
+ * breaks.h
+ *		Does a change break an open migration?
+ */
+#ifndef PGXC_BREAKS_H
+#define PGXC_BREAKS_H
+
+#include "guard/effect.h"
+#include "guard/open_migrations.h"
+
+extern const char *pgxc_action_verb(PgxcAction action);
+extern char *pgxc_change_breaks(const PgxcChange *change,
+								const PgxcOpen *migration, List *tree);
+extern bool pgxc_change_is_destructive(const PgxcChange *change,
+									   const PgxcOpen *phase, List *tree);
+
+#endif /* PGXC_BREAKS_H */
