@@ -63,11 +63,15 @@ OBJS = \
 	src/dual_write/update_projection.o \
 	src/dual_write/way_back.o \
 	src/guard/access_hook.o \
+	src/guard/added_column.o \
 	src/guard/alter_column.o \
 	src/guard/alter_constraint.o \
+	src/guard/alter_not_null.o \
 	src/guard/alter_partition.o \
+	src/guard/alter_rewrite.o \
 	src/guard/alter_rules.o \
 	src/guard/alter_storage.o \
+	src/guard/alter_type.o \
 	src/guard/analyse_alter_table.o \
 	src/guard/analyse_create_table.o \
 	src/guard/analyse_drop.o \
@@ -83,6 +87,7 @@ OBJS = \
 	src/guard/analyse_type.o \
 	src/guard/breaks.o \
 	src/guard/check_ddl.o \
+	src/guard/column_dependents.o \
 	src/guard/constraint_advice.o \
 	src/guard/constraint_catalog.o \
 	src/guard/constraint_def.o \
@@ -90,6 +95,7 @@ OBJS = \
 	src/guard/drop_closure.o \
 	src/guard/drop_locks.o \
 	src/guard/effect.o \
+	src/guard/fk_recheck.o \
 	src/guard/foreign_key.o \
 	src/guard/hook.o \
 	src/guard/index_shape.o \
@@ -102,6 +108,7 @@ OBJS = \
 	src/guard/partition_advice.o \
 	src/guard/partition_pieces.o \
 	src/guard/partition_scan.o \
+	src/guard/pending.o \
 	src/guard/polite_locks.o \
 	src/guard/query_relations.o \
 	src/guard/raw_relations.o \

@@ -387,12 +387,15 @@ sub row_text
 	return ($row->{lock} || 'no lock') . ', ' . work_text($row->{work});
 }
 
-# Are they the same?  A lock that was held before cannot be seen again.
+# Are they the same?  A lock that was held before cannot be seen again.  A look
+# at a composite type may be said, or not.
 sub same_row
 {
 	my ($form, $said, $was) = @_;
 	my $check = $form->{check} // 'all';
 
+	return 1
+	  if !$said && $was->{kind} eq 'c' && $was->{lock} eq 'AccessShareLock';
 	if ($check ne 'work')
 	{
 		my $held = $was && $was->{held} && $was->{held} eq $was->{lock};

@@ -8,7 +8,10 @@
 #define PGXC_COMPAT_H
 
 #include "access/attmap.h"
+#include "access/htup_details.h"
 #include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_database.h"
@@ -22,6 +25,7 @@
 #include "parser/parse_type.h"
 #include "pgstat.h"
 #include "replication/slot.h"
+#include "rewrite/rewriteHandler.h"
 #include "storage/lock.h"
 #include "tcop/pquery.h"
 #include "utils/acl.h"
@@ -544,6 +548,89 @@ pgxc_constraint_is_enforced(Form_pg_constraint constraint)
 #define PGXC_F_REVERSE_TEXT F_REVERSE_TEXT
 #else
 #define PGXC_F_REVERSE_TEXT F_REVERSE
+#endif
+
+/* The sequence of an identity column; InvalidOid if there is none. */
+static inline Oid
+pgxc_identity_sequence(Relation rel, AttrNumber attnum)
+{
+#if PG_VERSION_NUM >= 170000
+	return getIdentitySequence(rel, attnum, true);
+#else
+	return getIdentitySequence(RelationGetRelid(rel), attnum, true);
+#endif
+}
+
+/* Does the constraint, as parsed, say GENERATED ... VIRTUAL? */
+static inline bool
+pgxc_constraint_is_virtual(const Constraint *constraint)
+{
+#if PG_VERSION_NUM >= 180000
+	return constraint->generated_kind == ATTRIBUTE_GENERATED_VIRTUAL;
+#else
+	(void) constraint;
+	return false;
+#endif
+}
+
+/* Is the column generated whenever it is read? */
+static inline bool
+pgxc_is_virtual_column(Form_pg_attribute attr)
+{
+#if PG_VERSION_NUM >= 180000
+	return attr->attgenerated == ATTRIBUTE_GENERATED_VIRTUAL;
+#else
+	(void) attr;
+	return false;
+#endif
+}
+
+/* The expression with what virtual columns stand for. */
+static inline Node *
+pgxc_expand_virtual_columns(Node *node, Relation rel)
+{
+#if PG_VERSION_NUM >= 180000
+	return expand_generated_columns_in_expr(node, rel, 1);
+#else
+	(void) rel;
+	return node;
+#endif
+}
+
+/* The name of the column's not-null constraint, if it is not valid; or NULL. */
+static inline char *
+pgxc_invalid_not_null(Relation rel, AttrNumber attnum)
+{
+	char *name = NULL;
+#if PG_VERSION_NUM >= 180000
+	HeapTuple tuple =
+		findNotNullConstraintAttnum(RelationGetRelid(rel), attnum);
+
+	if (HeapTupleIsValid(tuple))
+	{
+		Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
+
+		if (!form->convalidated)
+			name = pstrdup(NameStr(form->conname));
+		heap_freetuple(tuple);
+	}
+#else
+	(void) rel;
+	(void) attnum;
+#endif
+	return name;
+}
+
+/* Identity of a partitioned table is that of its partitions, too. */
+#if PG_VERSION_NUM >= 170000
+#define PGXC_IDENTITY_RECURSES true
+#else
+#define PGXC_IDENTITY_RECURSES false
+#endif
+
+/* A foreign key looks at collations. */
+#if PG_VERSION_NUM >= 180000
+#define PGXC_FOREIGN_KEYS_KNOW_COLLATIONS 1
 #endif
 
 #endif /* PGXC_COMPAT_H */

@@ -12,6 +12,7 @@
 
 #include "core/compat.h"
 #include "guard/constraint.h"
+#include "guard/statement_text.h"
 
 static bool
 is_partitioned(Oid relid)
@@ -84,6 +85,23 @@ validate_rows(PgxcAnalysis *a, Form_pg_constraint form, LOCKMODE lock)
 	}
 }
 
+/* Where this transaction has a stronger lock, the next one would not. */
+static void
+advise_commit(PgxcAnalysis *a, LOCKMODE lock)
+{
+	char *text = pgxc_statement_text(a);
+	ListCell *lc;
+
+	foreach (lc, text != NULL ? a->effects : NIL)
+	{
+		PgxcEffect *effect = (PgxcEffect *) lfirst(lc);
+
+		if (effect->work != PGXC_WORK_NONE && effect->lock > lock &&
+			effect->alternative == NULL)
+			effect->alternative = psprintf("COMMIT; %s", text);
+	}
+}
+
 static void
 validate_constraint(PgxcAnalysis *a, Relation rel, const char *name,
 					LOCKMODE lock)
@@ -97,6 +115,7 @@ validate_constraint(PgxcAnalysis *a, Relation rel, const char *name,
 		validate_foreign_key(a, form, form->confrelid, lock);
 	else
 		validate_rows(a, form, lock);
+	advise_commit(a, lock);
 }
 
 /* ---- ALTER CONSTRAINT -------------------------------------------------- */
@@ -237,6 +256,47 @@ drop_constraint(PgxcAnalysis *a, Form_pg_constraint form, bool inherit,
 	}
 }
 
+/* Is it the last that adds a constraint? */
+static bool
+is_last_constraint(AlterTableStmt *stmt, const AlterTableCmd *cmd)
+{
+	const AlterTableCmd *last = NULL;
+	ListCell *lc;
+
+	foreach (lc, stmt->cmds)
+	{
+		if (lfirst_node(AlterTableCmd, lc)->subtype == AT_AddConstraint)
+			last = (AlterTableCmd *) lfirst(lc);
+	}
+	return cmd == last;
+}
+
+static void
+add_constraint(PgxcAnalysis *a, Relation rel, AlterTableCmd *cmd,
+			   AlterTableStmt *stmt, LOCKMODE lock)
+{
+	char *advice;
+	ListCell *lc;
+
+	if (!IsA(cmd->def, Constraint))
+		return;
+#ifdef PGXC_ADD_CONSTRAINT_LOCKS_ALL
+	if (stmt->relation->inh)
+		pgxc_touch_descendants(a, RelationGetRelid(rel), lock);
+#endif
+	pgxc_analyse_constraint_def(a, rel, (Constraint *) cmd->def, stmt, false);
+	if (!is_last_constraint(stmt, cmd))
+		return;
+	advice = pgxc_constraint_advice(a, rel, stmt);
+	foreach (lc, a->effects)
+	{
+		PgxcEffect *effect = (PgxcEffect *) lfirst(lc);
+
+		if (effect->work != PGXC_WORK_NONE && effect->alternative == NULL)
+			effect->alternative = advice;
+	}
+}
+
 /*
  * One of these subcommands; false for another one.  lock is what the statement
  * takes on the relation.
@@ -251,15 +311,7 @@ pgxc_alter_constraint(PgxcAnalysis *a, Relation rel, AlterTableCmd *cmd,
 	switch (cmd->subtype)
 	{
 		case AT_AddConstraint:
-			if (!IsA(cmd->def, Constraint))
-				return true;
-#ifdef PGXC_ADD_CONSTRAINT_LOCKS_ALL
-			if (inherit)
-				pgxc_touch_descendants(a, RelationGetRelid(rel), lock);
-#endif
-			pgxc_analyse_constraint_def(a, rel, (Constraint *) cmd->def, stmt,
-										false);
-			pgxc_constraint_advice(a, rel, stmt);
+			add_constraint(a, rel, cmd, stmt, lock);
 			return true;
 		case AT_ValidateConstraint:
 			validate_constraint(a, rel, cmd->name, lock);

@@ -22,9 +22,9 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
-#include "core/compat.h"
-#include "guard/analysis.h"
+#include "guard/object_family.h"
 #include "guard/partition.h"
+#include "guard/raw_relations.h"
 
 /* Is there a relation of this name where a new one would be made? */
 static bool
@@ -46,18 +46,6 @@ name_is_taken(const RangeVar *name)
 		   OidIsValid(get_relname_relid(name->relname, nspid));
 }
 
-/* A column of the row type of a table: the lock on it may be kept. */
-static void
-touch_row_type(PgxcAnalysis *a, Oid typid)
-{
-	Oid element = get_element_type(typid);
-	Oid relid = get_typ_typrelid(OidIsValid(element) ? element : typid);
-
-	if (PGXC_KEEPS_ROW_TYPE_LOCKS && OidIsValid(relid) &&
-		get_rel_relkind(relid) != RELKIND_COMPOSITE_TYPE)
-		pgxc_touch(a, relid, AccessShareLock);
-}
-
 /* regclass constants in a stored expression. */
 static bool
 touch_regclass(Node *node, PgxcAnalysis *a)
@@ -75,44 +63,6 @@ touch_regclass(Node *node, PgxcAnalysis *a)
 	return expression_tree_walker(node, touch_regclass, a);
 }
 
-/* The last name of a function that takes a sequence. */
-static bool
-is_sequence_function(List *name)
-{
-	const char *last = strVal(llast(name));
-
-	return strcmp(last, "nextval") == 0 || strcmp(last, "currval") == 0 ||
-		   strcmp(last, "setval") == 0;
-}
-
-/* The same in an expression that has not been analysed yet. */
-static bool
-touch_raw_regclass(Node *node, PgxcAnalysis *a)
-{
-	Node *arg = NULL;
-
-	if (node == NULL)
-		return false;
-	if (IsA(node, FuncCall) && ((FuncCall *) node)->args != NIL &&
-		is_sequence_function(((FuncCall *) node)->funcname))
-		arg = linitial(((FuncCall *) node)->args);
-	else if (IsA(node, TypeCast) &&
-			 strcmp(strVal(llast(((TypeCast *) node)->typeName->names)),
-					"regclass") == 0)
-		arg = ((TypeCast *) node)->arg;
-	if (arg != NULL && IsA(arg, A_Const) && !((A_Const *) arg)->isnull &&
-		IsA(&((A_Const *) arg)->val, String))
-	{
-		List *names =
-			pgxc_split_qualified_name(strVal(&((A_Const *) arg)->val));
-		Oid relid = pgxc_resolve(a, makeRangeVarFromNameList(names));
-
-		if (OidIsValid(relid))
-			pgxc_touch(a, relid, AccessShareLock);
-	}
-	return raw_expression_tree_walker(node, touch_raw_regclass, a);
-}
-
 /* What columns that are copied from another relation depend on. */
 static void
 touch_copied_columns(PgxcAnalysis *a, Oid relid, bool with_defaults)
@@ -125,7 +75,7 @@ touch_copied_columns(PgxcAnalysis *a, Oid relid, bool with_defaults)
 		Form_pg_attribute att = TupleDescAttr(desc, i);
 
 		if (!att->attisdropped)
-			touch_row_type(a, att->atttypid);
+			pgxc_touch_row_type(a, att->atttypid);
 	}
 	for (int i = 0;
 		 with_defaults && desc->constr && i < desc->constr->num_defval; i++)
@@ -141,7 +91,7 @@ touch_constraint(PgxcAnalysis *a, Constraint *constraint)
 
 	if (constraint->contype != CONSTR_FOREIGN)
 	{
-		(void) touch_raw_regclass(constraint->raw_expr, a);
+		pgxc_touch_raw_expression(a, constraint->raw_expr);
 		return;
 	}
 	relid = pgxc_resolve(a, constraint->pktable);
@@ -162,7 +112,7 @@ touch_column(PgxcAnalysis *a, ColumnDef *column)
 
 		if (type != NULL)
 		{
-			touch_row_type(a, typeTypeId(type));
+			pgxc_touch_row_type(a, typeTypeId(type));
 			ReleaseSysCache(type);
 		}
 	}

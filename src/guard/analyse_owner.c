@@ -177,7 +177,8 @@ pgxc_analyse_set_schema(PgxcAnalysis *a, AlterObjectSchemaStmt *stmt)
 }
 
 /*
- * What ALTER ... OWNER TO does, of anything but a relation: locks none.
+ * What ALTER ... OWNER TO does, of anything but a relation: locks none but the
+ * one of a composite type.
  */
 void
 pgxc_analyse_owner(PgxcAnalysis *a, AlterOwnerStmt *stmt)
@@ -185,8 +186,12 @@ pgxc_analyse_owner(PgxcAnalysis *a, AlterOwnerStmt *stmt)
 	Node *object = stmt->object;
 
 	if (stmt->objectType == OBJECT_TYPE || stmt->objectType == OBJECT_DOMAIN)
+	{
+		(void) pgxc_touch_type(a, castNode(List, stmt->object),
+							   AccessExclusiveLock);
 		object =
 			(Node *) makeTypeNameFromNameList(castNode(List, stmt->object));
+	}
 	pgxc_change_named_object(a, PGXC_ACTION_REDEFINE, stmt->objectType, object);
 }
 
@@ -238,7 +243,13 @@ reassign_from(PgxcAnalysis *a, Oid owner, Oid newowner)
 		if (form->classid == RelationRelationId)
 			reassign_relation(a, form->objid, newowner);
 		else if (owner != newowner)
+		{
 			cascade_to(a, PGXC_ACTION_REDEFINE, form->classid, form->objid);
+			if (form->classid == TypeRelationId &&
+				get_typtype(form->objid) == TYPTYPE_COMPOSITE)
+				pgxc_touch_relation(a, get_typ_typrelid(form->objid),
+									AccessExclusiveLock);
+		}
 	}
 	systable_endscan(scan);
 	table_close(depend, AccessShareLock);

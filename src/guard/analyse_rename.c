@@ -288,6 +288,8 @@ rename_object(PgxcAnalysis *a, RenameStmt *stmt)
 			break;
 		case OBJECT_TYPE:
 		case OBJECT_DOMAIN:
+			(void) pgxc_touch_type(a, castNode(List, stmt->object),
+								   AccessExclusiveLock);
 			pgxc_change_named_object(a, PGXC_ACTION_RENAME, stmt->renameType,
 									 (Node *) makeTypeNameFromNameList(
 										 castNode(List, stmt->object)));

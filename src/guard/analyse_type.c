@@ -200,7 +200,7 @@ add_domain_constraint(PgxcAnalysis *a, Oid domain, Constraint *constraint)
 	columns = reached_columns(domain);
 	if (!constraint->skip_validation)
 		scan_tables(a, columns);
-	pgxc_touch_raw_expression(a, constraint->raw_expr);
+	pgxc_touch_domain_expression(a, constraint->raw_expr, domain);
 	constrain_columns(a, domain, columns);
 }
 
@@ -257,10 +257,12 @@ alter_enum(PgxcAnalysis *a, AlterEnumStmt *stmt)
 static void
 create_domain(PgxcAnalysis *a, CreateDomainStmt *stmt)
 {
+	Oid base = LookupTypeNameOid(NULL, stmt->typeName, true);
 	ListCell *lc;
 
 	foreach (lc, stmt->constraints)
-		pgxc_touch_raw_expression(a, lfirst_node(Constraint, lc)->raw_expr);
+		pgxc_touch_domain_expression(a, lfirst_node(Constraint, lc)->raw_expr,
+									 base);
 }
 
 /*

@@ -26,6 +26,9 @@ extern void pgxc_touch_scan(PgxcAnalysis *a, Oid relid, LOCKMODE lock,
 /* constraint_def.c */
 extern void pgxc_add_not_null(PgxcAnalysis *a, Relation rel, const char *column,
 							  LOCKMODE lock, bool inherit, bool validate);
+extern List *pgxc_key_columns(Relation rel, const Constraint *constraint);
+extern List *pgxc_constraint_def_columns(Relation rel,
+										 const Constraint *constraint);
 
 /* foreign_key.c */
 extern void pgxc_add_foreign_key(PgxcAnalysis *a, Relation rel,

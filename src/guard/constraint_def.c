@@ -258,9 +258,9 @@ using_index(Relation rel, const Constraint *constraint)
 			   : InvalidOid;
 }
 
-/* The columns of the key, by name. */
-static List *
-key_columns(Relation rel, const Constraint *constraint)
+/* The columns of a UNIQUE or PRIMARY KEY, by name, with USING INDEX also. */
+List *
+pgxc_key_columns(Relation rel, const Constraint *constraint)
 {
 	List *names = NIL;
 	Oid indexid;
@@ -295,7 +295,7 @@ add_index_constraint(PgxcAnalysis *a, Relation rel,
 
 	if (constraint->contype == CONSTR_PRIMARY && !new_column)
 	{
-		foreach (lc, key_columns(rel, constraint))
+		foreach (lc, pgxc_key_columns(rel, constraint))
 			add_primary_not_null(a, rel, strVal(lfirst(lc)), inherit, lock);
 	}
 	if (constraint->indexname == NULL)
@@ -418,8 +418,8 @@ collect_column(Node *node, void *names)
 }
 
 /* The columns that a constraint looks at, by name. */
-static List *
-columns_of(Relation rel, const Constraint *constraint)
+List *
+pgxc_constraint_def_columns(Relation rel, const Constraint *constraint)
 {
 	List *names = NIL;
 	ListCell *lc;
@@ -443,7 +443,7 @@ columns_of(Relation rel, const Constraint *constraint)
 			}
 			return names;
 		default:
-			return key_columns(rel, constraint);
+			return pgxc_key_columns(rel, constraint);
 	}
 }
 
@@ -498,5 +498,5 @@ pgxc_analyse_constraint_def(PgxcAnalysis *a, Relation rel,
 			return;
 	}
 	if (pgxc_constraint_def_enforced(constraint))
-		constrain_columns(a, rel, columns_of(rel, constraint));
+		constrain_columns(a, rel, pgxc_constraint_def_columns(rel, constraint));
 }

@@ -20,6 +20,7 @@
 
 #include "core/compat.h"
 #include "guard/analysis.h"
+#include "guard/pending.h"
 
 /* The effect on this relation, or NULL if there is none yet. */
 PgxcEffect *
@@ -110,11 +111,18 @@ pgxc_is_populated(Oid relid)
 	return populated;
 }
 
-/* The relation of this name; InvalidOid if there is none. */
+/*
+ * The relation of this name; InvalidOid if there is none (yet: where the text
+ * makes it, that is noted as an effect).
+ */
 Oid
 pgxc_resolve(PgxcAnalysis *a, const RangeVar *name)
 {
-	return RangeVarGetRelid(name, AccessShareLock, true);
+	Oid relid = RangeVarGetRelid(name, AccessShareLock, true);
+
+	if (!OidIsValid(relid))
+		(void) pgxc_pending_touch(a, name);
+	return relid;
 }
 
 static int64

@@ -9,7 +9,9 @@
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
+#include "parser/parse_type.h"
 #include "utils/lsyscache.h"
 
 #include "core/compat.h"
@@ -25,15 +27,13 @@ pgxc_resolve_names(PgxcAnalysis *a, List *names)
 }
 
 /*
- * pgxc_touch(), but not of what is no relation to a user: the row of a
- * composite type, and what does not exist.
+ * pgxc_touch(), but not of what is no relation to a user: a TOAST table, and
+ * what does not exist.
  */
 void
 pgxc_touch_relation(PgxcAnalysis *a, Oid relid, LOCKMODE lock)
 {
-	if (!OidIsValid(relid) ||
-		get_rel_relkind(relid) == RELKIND_COMPOSITE_TYPE ||
-		get_rel_relkind(relid) == RELKIND_TOASTVALUE)
+	if (!OidIsValid(relid) || get_rel_relkind(relid) == RELKIND_TOASTVALUE)
 		return;
 	pgxc_touch(a, relid, lock);
 }
@@ -121,4 +121,18 @@ pgxc_change_named_object(PgxcAnalysis *a, PgxcAction action, ObjectType type,
 	if (OidIsValid(address.objectId))
 		pgxc_change(a, action, address.classId, address.objectId,
 					address.objectSubId);
+}
+
+/*
+ * The type of this name, with a lock on the relation of a composite one.
+ * Returns it; InvalidOid if there is none.
+ */
+Oid
+pgxc_touch_type(PgxcAnalysis *a, List *names, LOCKMODE lock)
+{
+	Oid typid = LookupTypeNameOid(NULL, makeTypeNameFromNameList(names), true);
+
+	if (OidIsValid(typid) && get_typtype(typid) == TYPTYPE_COMPOSITE)
+		pgxc_touch_relation(a, get_typ_typrelid(typid), lock);
+	return typid;
 }

@@ -15,5 +15,6 @@ extern void pgxc_touch_named_object(PgxcAnalysis *a, ObjectType type,
 									Node *object, LOCKMODE lock);
 extern void pgxc_change_named_object(PgxcAnalysis *a, PgxcAction action,
 									 ObjectType type, Node *object);
+extern Oid pgxc_touch_type(PgxcAnalysis *a, List *names, LOCKMODE lock);
 
 #endif /* PGXC_NAMED_OBJECT_H */

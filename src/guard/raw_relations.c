@@ -10,6 +10,7 @@
 #include "catalog/pg_rewrite.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
+#include "parser/parse_type.h"
 #include "rewrite/prs2lock.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -23,6 +24,7 @@ typedef struct RawWalk
 	PgxcAnalysis *a;
 	bool rewritten;   /* locks what is behind views and rules, too */
 	bool stored;      /* kept as an expression: depends on what it names */
+	Oid value_type;   /* of VALUE, in a domain's expression */
 	List *ctes;       /* names of WITH, of String */
 	List *row_locked; /* aliases of FOR UPDATE OF, of String */
 	int all_locked;   /* inside of a FOR UPDATE of everything: depth */
@@ -92,6 +94,36 @@ is_sequence_function(List *names)
 	return false;
 }
 
+/* Is it VALUE? */
+static bool
+is_value(Node *node)
+{
+	ColumnRef *ref = (ColumnRef *) node;
+
+	return IsA(node, ColumnRef) && list_length(ref->fields) == 1 &&
+		   IsA(linitial(ref->fields), String) &&
+		   strcmp(strVal(linitial(ref->fields)), "value") == 0;
+}
+
+/* A field of a composite value: whoever keeps it depends on the type's row. */
+static void
+touch_field(RawWalk *walk, A_Indirection *field)
+{
+	Oid typid = InvalidOid;
+
+	if (field->indirection == NIL || !IsA(linitial(field->indirection), String))
+		return;
+	if (is_value(field->arg))
+		typid = walk->value_type;
+	else if (IsA(field->arg, TypeCast))
+		typid =
+			LookupTypeNameOid(NULL, ((TypeCast *) field->arg)->typeName, true);
+	if (!OidIsValid(typid))
+		return;
+	pgxc_touch_relation(walk->a, get_typ_typrelid(getBaseType(typid)),
+						AccessShareLock);
+}
+
 /* An expression that is kept depends on the relations in its constants. */
 static void
 touch_constants(RawWalk *walk, Node *node)
@@ -104,6 +136,8 @@ touch_constants(RawWalk *walk, Node *node)
 			strcmp(strVal(llast(cast->typeName->names)), "regclass") == 0)
 			touch_constant(walk, cast->arg);
 	}
+	else if (IsA(node, A_Indirection))
+		touch_field(walk, (A_Indirection *) node);
 	else if (IsA(node, FuncCall))
 	{
 		FuncCall *call = (FuncCall *) node;
@@ -323,6 +357,18 @@ void
 pgxc_touch_raw_expression(PgxcAnalysis *a, Node *expr)
 {
 	RawWalk walk = { .a = a, .stored = true };
+
+	if (expr != NULL)
+		(void) raw_walker(expr, &walk);
+}
+
+/*
+ * The same as pgxc_touch_raw_expression(), of a domain's: VALUE is of this type.
+ */
+void
+pgxc_touch_domain_expression(PgxcAnalysis *a, Node *expr, Oid value_type)
+{
+	RawWalk walk = { .a = a, .stored = true, .value_type = value_type };
 
 	if (expr != NULL)
 		(void) raw_walker(expr, &walk);

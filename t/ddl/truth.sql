@@ -63,7 +63,7 @@ BEGIN
 END $$;
 
 -- What has become of the relations of the snapshot: [{ rel, lock, work, held,
--- main, bytes }], held being the lock of before, main the lock before the last
+-- main, kind, bytes }], held being the lock of before, main the lock before the last
 -- commit, bytes the size of the file at the end.
 -- Indexes without storage are not built.
 CREATE FUNCTION truth.observe(before jsonb, total boolean, held_locks jsonb DEFAULT NULL,
@@ -91,14 +91,14 @@ BEGIN
 			SELECT n.heap FROM n WHERE n.heap IS NOT NULL AND n.oid NOT IN (SELECT oid FROM b)
 				AND truth.rows_read(n.oid, total) > 0),
 		result AS (
-			SELECT b.name, b.lock, b.held, b.main, pg_relation_size(b.oid) AS bytes,
+			SELECT b.name, b.kind, b.lock, b.held, b.main, pg_relation_size(b.oid) AS bytes,
 				(CASE WHEN b.oid IN (SELECT oid FROM was_read) THEN 1 ELSE 0 END)
 				+ (CASE WHEN n.file <> b.file THEN 2 ELSE 0 END)
 				+ (CASE WHEN b.oid IN (SELECT heap FROM built) THEN 4 ELSE 0 END) AS work
 			FROM b LEFT JOIN n ON n.oid = b.oid)
 		SELECT coalesce(jsonb_agg(jsonb_build_object('rel', name,
 			'lock', coalesce(truth.mode(lock), ''), 'held', coalesce(truth.mode(held), ''),
-			'main', coalesce(truth.mode(main), ''), 'work', work, 'bytes', bytes) ORDER BY name), '[]')::text
+			'main', coalesce(truth.mode(main), ''), 'work', work, 'kind', kind, 'bytes', bytes) ORDER BY name), '[]')::text
 		FROM result WHERE lock > 0 OR work > 0);
 END $$;
 
