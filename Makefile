@@ -132,6 +132,7 @@ OBJS = \
 	src/migration/control.o \
 	src/migration/dependents.o \
 	src/migration/expand.o \
+	src/migration/expand_only.o \
 	src/migration/map_columns.o \
 	src/migration/mentions.o \
 	src/migration/not_null.o \

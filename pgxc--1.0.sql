@@ -24,7 +24,7 @@ CREATE TABLE pgxc.migration (
 	relation regclass CHECK (relation IS NOT NULL OR kind = 'expand_only'),
 	relation_name text NOT NULL,
 	scope text CHECK (scope IN ('table', 'schema', 'database')),
-	scope_schema regnamespace,
+	scope_schema text,
 	owner text NOT NULL,
 	home text NOT NULL,
 	columns text[] NOT NULL,
@@ -329,6 +329,23 @@ fire_triggers: the backfill''s own writes fire the table''s triggers, too (its o
 dry_run: changes nothing, returns NULL, and says as NOTICEs what would happen.
 Errors: 42501 not the owner, 42703 no such column, 42701 the new column exists, 42710 name taken, 55006 another open migration uses the column, 55P03 the lock could not be had, 0A000 something cannot be carried over (by name), 22023 argument out of range, 25006 on a standby, 42804 up has another type, 42601 and 42703 in an expression.';
 
+CREATE FUNCTION pgxc.start_expand_only(scope text, object text DEFAULT NULL, name text DEFAULT NULL) RETURNS bigint
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'pgxc_start_expand_only';
+COMMENT ON FUNCTION pgxc.start_expand_only(text, text, text) IS
+'opens an expand phase without data: until pgxc.finish_expand_only() the guard refuses destructive DDL in its scope, and lets pass what is only added; returns the migration''s id.
+scope: ''table'', ''schema'' or ''database''. object: the name of a table or schema of the caller''s, as in SQL; NULL for the current database.
+name: idempotency key. The same name with the same definition is a no-op with a NOTICE while the phase is open; with another definition an error (42710).
+Errors: 42501 not the owner, 22004 scope or object is null, 22023 unknown scope or another database, 42602 not a name, 42P01, 3F000, 3D000 no such table, schema, database, 42809 not a table, 42710 name taken, 55P03 the lock could not be had, 25006 on a standby.';
+
+CREATE FUNCTION pgxc.finish_expand_only(id bigint) RETURNS text
+	LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'pgxc_finish_expand_only';
+CREATE FUNCTION pgxc.finish_expand_only(name text) RETURNS text
+	LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'pgxc_finish_expand_only';
+COMMENT ON FUNCTION pgxc.finish_expand_only(bigint) IS
+'ends a phase that pgxc.start_expand_only() opened. Returns the new state.
+id: the migration''s id. Errors: 42704 no such migration, 42501 not the owner of the table, schema or database, 55000 of another kind, or finished.';
+COMMENT ON FUNCTION pgxc.finish_expand_only(text) IS 'like pgxc.finish_expand_only(bigint), by the migration''s name';
+
 CREATE FUNCTION pgxc.dual_write() RETURNS trigger
 	LANGUAGE c
 	AS 'MODULE_PATHNAME', 'pgxc_dual_write';
@@ -538,17 +555,20 @@ COMMENT ON FUNCTION pgxc.cluster_status() IS
 'preloaded: pgxc is in shared_preload_libraries; launcher_pid: NULL if none runs; free_workers: of pgxc.max_workers;
 registration_failed: the last attempt to start a worker found no free slot in max_worker_processes; home: identity of this server, database and extension.';
 
-CREATE FUNCTION pgxc.may_see(relation oid, creator text, OUT owner boolean, OUT monitor boolean) RETURNS record
+CREATE FUNCTION pgxc.may_see(relation oid, creator text, scope text DEFAULT NULL, schema_name text DEFAULT NULL, OUT owner boolean, OUT monitor boolean) RETURNS record
 	LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 	AS $$
 	SELECT coalesce((SELECT pg_has_role(c.relowner, 'USAGE') FROM pg_class c WHERE c.oid = relation),
+					(SELECT pg_has_role(n.nspowner, 'USAGE') FROM pg_namespace n WHERE n.nspname = schema_name),
+					(SELECT pg_has_role(d.datdba, 'USAGE') FROM pg_database d WHERE scope = 'database' AND d.datname = current_database()),
 					(SELECT pg_has_role(r.oid, 'USAGE') FROM pg_roles r WHERE r.rolname = creator),
 					false)
 			OR (SELECT rolsuper FROM pg_roles WHERE rolname = CURRENT_USER),
 		   pg_has_role('pg_monitor', 'USAGE')
 	$$;
-COMMENT ON FUNCTION pgxc.may_see(oid, text) IS
-	'owner: the caller owns the relation (or created the migration, where the relation is gone) or is a superuser; monitor: the caller is a member of pg_monitor';
+COMMENT ON FUNCTION pgxc.may_see(oid, text, text, text) IS
+'owner: the caller owns the relation, or the schema or database of an expand-only phase (or created the migration, where that is gone), or is a superuser;
+monitor: the caller is a member of pg_monitor';
 
 /* views */
 CREATE VIEW pgxc.migrations WITH (security_barrier) AS
@@ -581,9 +601,10 @@ SELECT m.id, m.name, m.kind,
 			ELSE m.last_error_code END AS last_error,
 	   CASE WHEN m.phase = 'done' THEN
 				CASE WHEN p.row_errors > 0 THEN format('done, except for %s rows listed in pgxc.row_errors', p.row_errors)
-					 ELSE CASE WHEN m.kind = 'backfill' THEN 'nothing: done and verified' ELSE 'nothing: contracted' END END
+					 ELSE CASE m.kind WHEN 'backfill' THEN 'nothing: done and verified' WHEN 'expand_only' THEN 'nothing: the phase is over' ELSE 'nothing: contracted' END END
 			WHEN m.phase = 'cancelled' THEN 'nothing: cancelled'
 			WHEN m.phase = 'rolled_back' THEN 'nothing: rolled back'
+			WHEN m.phase = 'expand' THEN format('SELECT pgxc.finish_expand_only(%s) ends the phase', m.id)
 			WHEN e.state = 'ready' THEN format('roll the application over, SELECT * FROM pgxc.checklist(%s), then SELECT pgxc.contract(%s)', m.id, m.id)
 			WHEN e.state = 'queued' THEN
 				CASE WHEN s.preloaded THEN 'wait: a worker will start it' ELSE format('CALL pgxc.run(%s)', m.id) END
@@ -599,7 +620,7 @@ SELECT m.id, m.name, m.kind,
 	   p.row_errors, p.wal_bytes, m.created_by, m.created_at, m.started_at, m.finished_at, m.state_since
   FROM pgxc.migration m
 	   CROSS JOIN LATERAL pgxc.cluster_status() s
-	   CROSS JOIN LATERAL pgxc.may_see(m.relation, m.created_by) v
+	   CROSS JOIN LATERAL pgxc.may_see(m.relation, m.created_by, m.scope, m.scope_schema) v
 	   CROSS JOIN LATERAL (
 		   SELECT CASE WHEN m.home <> s.home AND m.phase = 'migrate'
 							AND m.state <> 'failed' THEN 'paused' ELSE m.state END AS state,
@@ -621,7 +642,8 @@ SELECT m.id, m.name, m.kind,
 			  AND l.datid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())) w
 	   CROSS JOIN LATERAL (
 		   SELECT a.rows_updated, a.wal_bytes, a.row_errors,
-				  CASE WHEN m.phase = 'done' THEN 100::numeric
+				  CASE WHEN m.kind = 'expand_only' THEN NULL
+					   WHEN m.phase = 'done' THEN 100::numeric
 					   WHEN NOT m.planned THEN 0::numeric
 					   ELSE round((100 *
 							(CASE WHEN m.step = 'update' THEN 0.9 * a.part
@@ -695,7 +717,7 @@ SELECT e.id, e.at, e.migration_id, m.name AS migration, e.event, e.from_state, e
 	   e.role, e.application_name, e.client_addr
   FROM pgxc.event e
 	   JOIN pgxc.migration m ON m.id = e.migration_id
-	   CROSS JOIN LATERAL pgxc.may_see(m.relation, m.created_by) v
+	   CROSS JOIN LATERAL pgxc.may_see(m.relation, m.created_by, m.scope, m.scope_schema) v
  WHERE v.owner OR v.monitor;
 
 CREATE VIEW pgxc.row_errors WITH (security_barrier) AS

@@ -54,6 +54,12 @@ my $open = start_backfill(
 	max_row_errors => 3);
 wait_rows($node, 't', 500);
 
+# Phases without data: of a table, a schema, the database.
+one('postgres', 'CREATE SCHEMA "Green ä"; CREATE TABLE "Green ä".t (a integer)');
+my $phase = one('postgres', q{SELECT pgxc.start_expand_only('schema', '"Green ä"', 'schema')});
+one('postgres', q{SELECT pgxc.start_expand_only('table', '"Green ä".t', 'table')});
+one('postgres', q{SELECT pgxc.start_expand_only('database', name => 'database')});
+
 $node->command_ok([ 'pg_dump', '-Fc', '-f', "$dir/dump.custom", $node->connstr('postgres') ],
 	'pg_dump while the worker works');
 $node->command_ok([ 'pg_dump', '-f', "$dir/dump.sql", $node->connstr('postgres') ],
@@ -84,7 +90,10 @@ for my $format (sort keys %restore)
 			'dropped|public.dropped|done|finished',
 			'cancelled|public.never|cancelled|finished',
 			'failed|public.failing|migrate|failed',
-			'open|t|migrate|paused'),
+			'open|t|migrate|paused',
+			'schema|schema "Green ä"|expand|ready',
+			'table|"Green ä".t|expand|ready',
+			'database|database postgres|expand|ready'),
 		"$format: finished ones stay finished, an open one is paused");
 	like(
 		one($db, "SELECT wait_reason FROM pgxc.migrations WHERE id = $open"),
@@ -97,6 +106,14 @@ for my $format (sort keys %restore)
 	my (undef, undef, $stderr) = $node->psql($db, "CALL pgxc.wait($open, '20 s')");
 	like($stderr, qr/WARNING:  migration "open" is paused\nDETAIL:  .*restored from a dump.*\nHINT:  .*pgxc\.resume/s,
 		"$format: wait does not wait for it");
+
+	# A phase is this database's own once it is started here.
+	is( one($db, q{SELECT pgxc.start_expand_only('schema', '"Green ä"', 'schema')}),
+		$phase, "$format: a phase is known by its schema's name");
+	is( one($db, q{SELECT pgxc.start_expand_only('table', '"Green ä".t', 'table') - pgxc.start_expand_only('database', name => 'database')}),
+		'-1', "$format: and so are those of a table and of the database");
+	is( one($db, "SELECT count(pgxc.finish_expand_only(id)) FROM pgxc.migrations WHERE kind = 'expand_only'"),
+		'3', "$format: they can be finished");
 
 	# Whatever makes a worker look: it must not run by itself.
 	my $other = start_backfill($node, 'never', dbname => $db, name => 'other');
@@ -136,6 +153,8 @@ for my $format (sort keys %restore)
 	is(one($db, "SELECT pgxc.cancel('failed')"), 'finished', "$format: it can be cancelled");
 }
 is(state_of($node, $open), 'paused', 'the original is as it was');
+is( one('postgres', "SELECT count(pgxc.finish_expand_only(id)) FROM pgxc.migrations WHERE kind = 'expand_only'"),
+	'3', 'and its phases were open all the while');
 
 # ---- without a worker having looked -----------------------------------------
 
@@ -157,6 +176,9 @@ is(state_of($node, $open), 'paused', 'the original is as it was');
 	is_done($bare, 't', $open, 'run finishes it');
 
 	# And once more: what has come home is dumped and restored like any other.
+	# (The OIDs of the dropped tables may be those of anything here, also of what
+	# the next restore does not know by that name.)
+	$bare->safe_psql('postgres', "UPDATE pgxc.migration SET relation = 'never' WHERE name IN ('failed', 'dropped')");
 	$bare->command_ok(
 		[ 'pg_dump', '-Fc', '-f', "$dir/again.custom", $bare->connstr('postgres') ],
 		'dump of the restored database');

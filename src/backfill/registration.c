@@ -101,6 +101,8 @@ void
 pgxc_report_same_name(const char *name, int64 id, bool same, const char *state,
 					  const char *phase)
 {
+	bool open = strcmp(phase, "migrate") == 0;
+
 	if (!same)
 		ereport(
 			ERROR,
@@ -113,9 +115,10 @@ pgxc_report_same_name(const char *name, int64 id, bool same, const char *state,
 	ereport(NOTICE,
 			(errcode(ERRCODE_DUPLICATE_OBJECT),
 			 errmsg("migration \"%s\" already exists, skipping", name),
-			 errdetail("It is %s.",
-					   strcmp(phase, "migrate") == 0 ? state : phase),
-			 strcmp(phase, "migrate") == 0
+			 strcmp(phase, "expand") == 0
+				 ? errdetail("The phase is open.")
+				 : errdetail("It is %s.", open ? state : phase),
+			 open || strcmp(phase, "expand") == 0
 				 ? 0
 				 : errhint("To run it once more, give it another name.")));
 }

@@ -147,6 +147,7 @@ pgxc_run(PG_FUNCTION_ARGS)
 	pgxc_require_primary("pgxc.run()");
 	migration = pgxc_migration_argument(fcinfo, 0);
 	pgxc_migration_check_owner(migration);
+	pgxc_migration_require_data(migration, "run");
 	require_unattended(migration);
 	id = migration->id;
 

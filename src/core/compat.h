@@ -15,6 +15,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_database.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_publication.h"
 #include "commands/defrem.h"
 #include "miscadmin.h"
@@ -119,6 +120,17 @@ pgxc_may_maintain(Oid relid, Oid userid)
 	return pg_class_aclcheck(relid, userid, ACL_MAINTAIN) == ACLCHECK_OK;
 #else
 	return pgxc_relation_ownercheck(relid, userid);
+#endif
+}
+
+/* May userid act as the owner of this schema? */
+static inline bool
+pgxc_schema_ownercheck(Oid schema, Oid userid)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_ownercheck(NamespaceRelationId, schema, userid);
+#else
+	return pg_namespace_ownercheck(schema, userid);
 #endif
 }
 

@@ -175,9 +175,7 @@ pgxc_fingerprint_check(const PgxcMigration *migration, Relation rel)
 {
 	char *difference =
 		pgxc_fingerprint_difference(migration->fingerprint,
-									pgxc_fingerprint(rel, migration->id,
-													 migration->uses,
-													 migration->dual_write));
+									pgxc_migration_fingerprint(migration, rel));
 
 	if (difference != NULL)
 		ereport(

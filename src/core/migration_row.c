@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
@@ -39,6 +40,8 @@ enum
 	COL_MAX_ROW_ERRORS,
 	COL_THROTTLE_FUNCTION,
 	COL_KIND,
+	COL_SCOPE,
+	COL_SCOPE_SCHEMA,
 	COL_OLD_COLUMNS,
 	COL_NEW_COLUMN,
 	COL_FINAL_COLUMN,
@@ -104,7 +107,10 @@ read_row(void)
 	m->max_row_errors = pgxc_sql_int64(0, COL_MAX_ROW_ERRORS);
 	m->throttle_function = text_column(COL_THROTTLE_FUNCTION);
 	m->kind = text_column(COL_KIND);
-	m->dual_write = strcmp(m->kind, "backfill") != 0;
+	m->scope = text_column(COL_SCOPE);
+	m->scope_schema = text_column(COL_SCOPE_SCHEMA);
+	m->expand_only = strcmp(m->kind, "expand_only") == 0;
+	m->dual_write = !m->expand_only && strcmp(m->kind, "backfill") != 0;
 	m->old_columns = pgxc_sql_text_list(0, COL_OLD_COLUMNS);
 	m->new_column = text_column(COL_NEW_COLUMN);
 	m->final_column = text_column(COL_FINAL_COLUMN);
@@ -138,7 +144,7 @@ read_row(void)
 	"SELECT m.id, name, relation::oid, relation_name, owner, home, columns, expressions,"                             \
 	" predicate, settings, target_chunk_ms, max_duty, parallel_workers,"                                              \
 	" max_rows_per_second, max_wal_rate, passes, max_row_errors,"                                                     \
-	" throttle_function, kind, old_columns, new_column, final_column, up, downs,"                                     \
+	" throttle_function, kind, scope, scope_schema, old_columns, new_column, final_column, up, downs,"                \
 	" uses, fingerprint, prefer, keep_old, fire_triggers, phase, state, step, planned, round, blocked_tries, starts," \
 	" EXISTS (SELECT FROM pgxc.row_error e WHERE e.migration_id = m.id)"                                              \
 	" FROM pgxc.migration m "
@@ -217,16 +223,25 @@ pgxc_migration_argument(FunctionCallInfo fcinfo, int argno)
 }
 
 /*
- * May the current user act for the owner of the migration's table (or of the
- * role that was, if the table is gone)?
+ * May the current user act for the owner of the migration's table, schema or
+ * database (or of the role that was, if it is gone)?
  */
 bool
 pgxc_migration_is_owner(const PgxcMigration *migration)
 {
 	Oid owner;
+	Oid schema;
 
 	if (get_rel_name(migration->relid) != NULL)
 		return pgxc_relation_ownercheck(migration->relid, GetUserId());
+	if (migration->scope_schema != NULL)
+	{
+		schema = get_namespace_oid(migration->scope_schema, true);
+		if (OidIsValid(schema))
+			return pgxc_schema_ownercheck(schema, GetUserId());
+	}
+	if (migration->scope != NULL && strcmp(migration->scope, "database") == 0)
+		return pgxc_database_ownercheck(MyDatabaseId, GetUserId());
 
 	owner = get_role_oid(migration->owner, true);
 	return superuser() ||
@@ -241,8 +256,30 @@ pgxc_migration_check_owner(const PgxcMigration *migration)
 {
 	if (!pgxc_migration_is_owner(migration))
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-						errmsg("must be owner of table %s",
+						errmsg("must be owner of %s%s",
+							   migration->expand_only &&
+									   strcmp(migration->scope, "table") != 0
+								   ? ""
+								   : "table ",
 							   migration->relation_name)));
+}
+
+/*
+ * Throw 55000 for an expand-only phase that is open: what has no data has
+ * nothing to run, stop or undo.  verb completes "cannot ... migration".
+ */
+void
+pgxc_migration_require_data(const PgxcMigration *migration, const char *verb)
+{
+	if (migration->expand_only && migration->state != PGXC_STATE_FINISHED)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("cannot %s migration \"%s\", which is an expand-only phase",
+					verb, migration->name),
+			 errdetail("It has no data; it is open until a person ends it."),
+			 errhint("End it with SELECT pgxc.finish_expand_only(%lld).",
+					 (long long) migration->id)));
 }
 
 /*

@@ -16,7 +16,7 @@ typedef struct PgxcMigration
 {
 	int64 id;
 	char *name;
-	Oid relid;
+	Oid relid; /* InvalidOid: a schema or database, of expand_only */
 	char *relation_name;
 	char *owner;
 	char *home;
@@ -33,7 +33,10 @@ typedef struct PgxcMigration
 	int64 max_row_errors;
 	char *throttle_function; /* NULL: none */
 	char *kind;
-	bool dual_write;    /* any kind but backfill; the rest is empty else */
+	bool expand_only;   /* it has no data, and runs nothing */
+	char *scope;        /* of expand_only: table, schema or database */
+	char *scope_schema; /* of that scope */
+	bool dual_write;    /* a kind with two shapes; the rest is empty else */
 	List *old_columns;  /* of char * */
 	char *new_column;   /* as it is called until contract */
 	char *final_column; /* and after it */
@@ -59,6 +62,8 @@ extern PgxcMigration *pgxc_migration_argument(FunctionCallInfo fcinfo,
 											  int argno);
 extern bool pgxc_migration_is_owner(const PgxcMigration *migration);
 extern void pgxc_migration_check_owner(const PgxcMigration *migration);
+extern void pgxc_migration_require_data(const PgxcMigration *migration,
+										const char *verb);
 extern void pgxc_migration_control_lock(int64 id, LOCKMODE mode);
 extern bool pgxc_migration_is_home(const PgxcMigration *migration);
 

@@ -13,7 +13,6 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_inherits.h"
-#include "partitioning/partdesc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
@@ -49,11 +48,12 @@ pgxc_touch_new_partition(PgxcAnalysis *a, Oid parent, CreateStmt *stmt)
 	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
 	{
 		if (!stmt->partbound->is_default)
-			pgxc_touch_default_scan(a, rel,
-									pgxc_partition_bound_quals(rel,
-															   stmt->partbound),
-									false);
-		pgxc_advise_new_partition(a, rel, stmt);
+		{
+			List *quals = pgxc_partition_bound_quals(rel, stmt->partbound);
+
+			pgxc_touch_default_scan(a, rel, quals, false);
+			pgxc_advise_new_partition(a, rel, quals);
+		}
 		if (!IsA(stmt, CreateForeignTableStmt))
 			pgxc_touch_partition_indexes(a, rel, NULL);
 		pgxc_touch_partition_keys(a, rel, NULL);
@@ -168,8 +168,7 @@ detach(PgxcAnalysis *a, Relation rel, AlterTableCmd *cmd)
 {
 	PartitionCmd *detach = (PartitionCmd *) cmd->def;
 	Oid partid = pgxc_resolve(a, detach->name);
-	Oid default_part =
-		get_default_oid_from_partdesc(RelationGetPartitionDesc(rel, true));
+	Oid default_part = pgxc_default_partition(rel);
 	Relation part;
 	ListCell *lc;
 
@@ -191,8 +190,9 @@ detach(PgxcAnalysis *a, Relation rel, AlterTableCmd *cmd)
 	if (part->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
 		touch_all(a, find_all_inheritors(partid, NoLock, NULL),
 				  AccessExclusiveLock);
-	if (cmd->subtype == AT_DetachPartition && !detach->concurrent)
-		pgxc_advise_detach(a, rel, part, OidIsValid(default_part));
+	if (cmd->subtype == AT_DetachPartition && !detach->concurrent &&
+		!OidIsValid(default_part))
+		pgxc_advise_detach(a, rel, part);
 	note_change(a, PGXC_ACTION_DETACH, RelationGetRelid(rel), partid);
 	relation_close(part, NoLock);
 }

@@ -20,6 +20,7 @@
 
 #include "core/compat.h"
 #include "guard/maintenance.h"
+#include "guard/object_family.h"
 #include "guard/reindex.h"
 #include "guard/relation_list.h"
 
@@ -38,21 +39,40 @@ pgxc_touch_rewritten(PgxcAnalysis *a, Oid relid, int work, const char *reason)
 	pgxc_touch_work(a, relid, AccessExclusiveLock, work, reason);
 }
 
+/*
+ * The same, where the new file is first one of a new table with these columns:
+ * to make that locks the composite types among theirs.
+ */
+void
+pgxc_touch_remade(PgxcAnalysis *a, Relation rel, int work, const char *reason)
+{
+	TupleDesc columns = RelationGetDescr(rel);
+
+	pgxc_touch_rewritten(a, RelationGetRelid(rel), work, reason);
+	for (int i = 0; i < columns->natts; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(columns, i);
+
+		if (!column->attisdropped)
+			pgxc_touch_row_type(a, column->atttypid);
+	}
+}
+
 static void
 cluster_relation(PgxcAnalysis *a, Oid relid, Oid index)
 {
 	Relation rel = relation_open(relid, AccessShareLock);
-	bool filled = RelationIsPopulated(rel);
 
-	relation_close(rel, NoLock);
 	pgxc_touch(a, relid, AccessExclusiveLock);
 	pgxc_touch(a, index, AccessExclusiveLock);
 	/* A materialized view that was never filled is passed over. */
-	if (!filled)
-		return;
-	pgxc_touch_rewritten(a, relid, PGXC_WORK_SCAN,
-						 "it is written anew, in the order of an index");
-	pgxc_change(a, PGXC_ACTION_MOVE, RelationRelationId, relid, 0);
+	if (RelationIsPopulated(rel))
+	{
+		pgxc_touch_remade(a, rel, PGXC_WORK_SCAN,
+						  "it is written anew, in the order of an index");
+		pgxc_change(a, PGXC_ACTION_MOVE, RelationRelationId, relid, 0);
+	}
+	relation_close(rel, NoLock);
 }
 
 /* The index that the relation was clustered by. */
@@ -75,6 +95,7 @@ cluster_partitions(PgxcAnalysis *a, Oid index)
 {
 	ListCell *lc;
 
+	pgxc_touch(a, index, AccessShareLock);
 	foreach (lc, find_all_inheritors(index, AccessShareLock, NULL))
 	{
 		Oid relid;

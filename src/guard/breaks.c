@@ -119,6 +119,18 @@ trigger_of(const PgxcOpen *migration, Oid relid)
 	return get_trigger_oid(relid, pgxc_trigger_name(migration->id), true);
 }
 
+/* A new BEFORE trigger that sorts behind ours would have the last word. */
+static bool
+fires_later(const PgxcChange *change, const PgxcOpen *migration)
+{
+	const char *before = "trigger \"";
+
+	return migration->dual_write && change->what != NULL &&
+		   strncmp(change->what, before, strlen(before)) == 0 &&
+		   strcmp(change->what + strlen(before),
+				  pgxc_trigger_name(migration->id)) > 0;
+}
+
 /* The migration's table or one of its leaves, as a whole. */
 static char *
 breaks_table(const PgxcChange *change, const PgxcOpen *migration)
@@ -127,6 +139,10 @@ breaks_table(const PgxcChange *change, const PgxcOpen *migration)
 
 	switch (change->action)
 	{
+		case PGXC_ACTION_ADD:
+			return fires_later(change, migration)
+					   ? "it would fire after the trigger that keeps both columns equal"
+					   : NULL;
 		case PGXC_ACTION_DROP:
 			/* A leaf that goes leaves nothing to do. */
 			return root ? "its table would be gone" : NULL;

@@ -34,6 +34,7 @@ typedef struct Advice
 	StringInfoData before;
 	StringInfoData same; /* subcommands, changed so that they do no work */
 	StringInfoData after;
+	List *names; /* that constraints get */
 	bool better; /* than the statement as it is */
 	bool hopeless;
 } Advice;
@@ -84,6 +85,19 @@ joined(List *names)
 	return text.data;
 }
 
+/* A name that no constraint has, nor gets here. */
+static char *
+new_name(Advice *advice, const char *columns, const char *suffix)
+{
+	char *name =
+		ChooseConstraintName(RelationGetRelationName(advice->rel), columns,
+							 suffix, RelationGetNamespace(advice->rel),
+							 advice->names);
+
+	advice->names = lappend(advice->names, name);
+	return name;
+}
+
 /* ---- columns that are to be NOT NULL ----------------------------------- */
 
 /* Would the server look for nulls, in the table or in those that inherit it? */
@@ -117,9 +131,7 @@ prove_not_null(Advice *advice, const char *column)
 
 	if (!looks_for_nulls(advice, column))
 		return;
-	name = quote_identifier(
-		ChooseConstraintName(RelationGetRelationName(rel), column, "not_null",
-							 RelationGetNamespace(rel), NIL));
+	name = quote_identifier(new_name(advice, column, "not_null"));
 	column = quote_identifier(column);
 #ifdef PGXC_HAVE_NOT_NULL_CONSTRAINTS
 	append(&advice->before,
@@ -284,8 +296,7 @@ constraint_name(Advice *advice, const Constraint *constraint)
 		suffix = "fkey";
 		columns = joined(names);
 	}
-	return ChooseConstraintName(RelationGetRelationName(advice->rel), columns,
-								suffix, RelationGetNamespace(advice->rel), NIL);
+	return new_name(advice, columns, suffix);
 }
 
 #ifndef PGXC_HAVE_PARTITIONED_NOT_VALID

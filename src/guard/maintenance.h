@@ -13,5 +13,7 @@ extern void pgxc_analyse_truncate(PgxcAnalysis *a, TruncateStmt *stmt);
 extern void pgxc_analyse_vacuum(PgxcAnalysis *a, VacuumStmt *stmt);
 extern void pgxc_touch_rewritten(PgxcAnalysis *a, Oid relid, int work,
 								 const char *reason);
+extern void pgxc_touch_remade(PgxcAnalysis *a, Relation rel, int work,
+							  const char *reason);
 
 #endif /* PGXC_MAINTENANCE_H */

@@ -29,6 +29,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "core/extension.h"
 #include "core/fingerprint.h"
 #include "guard/open_migrations.h"
 
@@ -131,15 +132,20 @@ texts_of(HeapTuple tuple, TupleDesc desc, const char *name)
 	return list;
 }
 
-/* One row; NULL if that migration is over. */
+/*
+ * One row; NULL if that migration is over, or sleeps: what came with a dump or
+ * a copy is not at work here before somebody resumes it, and pg_restore makes
+ * constraints and indexes after it has loaded our rows.
+ */
 static PgxcOpen *
 read_migration(HeapTuple tuple, TupleDesc desc)
 {
 	char *phase = text_of(tuple, desc, "phase");
+	char *home = text_of(tuple, desc, "home");
 	PgxcOpen *open;
 	bool isnull;
 
-	if (phase == NULL ||
+	if (phase == NULL || home == NULL || strcmp(home, pgxc_home()) != 0 ||
 		(strcmp(phase, "migrate") != 0 && strcmp(phase, "expand") != 0))
 		return NULL;
 	open = palloc0(sizeof(PgxcOpen));
@@ -152,7 +158,7 @@ read_migration(HeapTuple tuple, TupleDesc desc)
 	open->dual_write =
 		!open->expand_only && strcmp(open->kind, "backfill") != 0;
 	open->scope = text_of(tuple, desc, "scope");
-	open->schema = oid_of(tuple, desc, "scope_schema");
+	open->schema_name = text_of(tuple, desc, "scope_schema");
 	open->relid = oid_of(tuple, desc, "relation");
 	open->relation = text_of(tuple, desc, "relation_name");
 	open->new_column = text_of(tuple, desc, "new_column");
@@ -268,6 +274,9 @@ pgxc_open_migrations(void)
 		to->owner = copy_text(from->owner);
 		to->state = copy_text(from->state);
 		to->scope = copy_text(from->scope);
+		to->schema_name = copy_text(from->schema_name);
+		if (to->schema_name != NULL)
+			to->schema = get_namespace_oid(to->schema_name, true);
 		to->relation = copy_text(from->relation);
 		to->new_column = copy_text(from->new_column);
 		to->columns = copy_texts(from->columns);

@@ -18,7 +18,8 @@ typedef struct PgxcOpen
 	bool dual_write;
 	bool expand_only;
 	char *scope;       /* of expand_only: table, schema, database */
-	Oid schema;        /* of that scope */
+	char *schema_name; /* of that scope */
+	Oid schema;        /* the same, InvalidOid if it is gone */
 	Oid relid;         /* InvalidOid for a schema or database */
 	char *relation;    /* its name when the migration began */
 	char *new_column;  /* of dual_write, else NULL */

@@ -10,6 +10,11 @@
 /* partition_scan.c */
 extern List *pgxc_partition_bound_quals(Relation parent,
 										PartitionBoundSpec *bound);
+extern List *pgxc_attached_constraint(Relation parent, Relation partition,
+									  List *quals);
+extern List *pgxc_default_constraint(Relation parent, Relation partition,
+									 List *quals);
+extern Oid pgxc_default_partition(Relation parent);
 extern void pgxc_touch_attached_scan(PgxcAnalysis *a, Relation parent,
 									 Relation partition, List *quals);
 extern void pgxc_touch_default_scan(PgxcAnalysis *a, Relation parent,
@@ -17,6 +22,8 @@ extern void pgxc_touch_default_scan(PgxcAnalysis *a, Relation parent,
 extern char *pgxc_partition_check(Relation rel, List *quals);
 
 /* partition_pieces.c */
+extern List *pgxc_missing_indexes(Relation parent, Relation partition);
+extern List *pgxc_missing_keys(Relation parent, Relation partition);
 extern void pgxc_touch_partition_indexes(PgxcAnalysis *a, Relation parent,
 										 Relation partition);
 extern void pgxc_touch_partition_keys(PgxcAnalysis *a, Relation parent,
@@ -39,8 +46,8 @@ extern void pgxc_advise_attach(PgxcAnalysis *a, Relation parent,
 							   Relation partition, PartitionBoundSpec *bound,
 							   List *quals);
 extern void pgxc_advise_new_partition(PgxcAnalysis *a, Relation parent,
-									  CreateStmt *stmt);
+									  List *quals);
 extern void pgxc_advise_detach(PgxcAnalysis *a, Relation parent,
-							   Relation partition, bool has_default);
+							   Relation partition);
 
 #endif /* PGXC_GUARD_PARTITION_H */

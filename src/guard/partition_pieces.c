@@ -108,6 +108,27 @@ build_index(PgxcAnalysis *a, Relation rel, Relation like, Relation like_table)
 }
 
 /*
+ * The indexes of a partitioned table that a table lacks; both must be locked.
+ */
+List *
+pgxc_missing_indexes(Relation parent, Relation partition)
+{
+	List *missing = NIL;
+	ListCell *lc;
+
+	foreach (lc, RelationGetIndexList(parent))
+	{
+		Relation index = index_open(lfirst_oid(lc), AccessShareLock);
+
+		if (index->rd_rel->relkind == RELKIND_PARTITIONED_INDEX &&
+			!OidIsValid(matching_index(partition, index, parent)))
+			missing = lappend_oid(missing, lfirst_oid(lc));
+		index_close(index, NoLock);
+	}
+	return missing;
+}
+
+/*
  * The indexes that a partition gets, and the locks on those of the parent.
  * partition: NULL for a table that is new and has neither rows nor indexes.
  */
@@ -121,15 +142,14 @@ pgxc_touch_partition_indexes(PgxcAnalysis *a, Relation parent,
 		return;
 	foreach (lc, RelationGetIndexList(parent))
 	{
+		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_PARTITIONED_INDEX)
+			pgxc_touch(a, lfirst_oid(lc), ShareUpdateExclusiveLock);
+	}
+	foreach (lc, partition ? pgxc_missing_indexes(parent, partition) : NIL)
+	{
 		Relation index = index_open(lfirst_oid(lc), AccessShareLock);
 
-		if (index->rd_rel->relkind == RELKIND_PARTITIONED_INDEX)
-		{
-			pgxc_touch(a, lfirst_oid(lc), ShareUpdateExclusiveLock);
-			if (partition &&
-				!OidIsValid(matching_index(partition, index, parent)))
-				build_index(a, partition, index, parent);
-		}
+		build_index(a, partition, index, parent);
 		index_close(index, NoLock);
 	}
 }
@@ -311,6 +331,50 @@ repeats_another(Oid constraint, List *constraints)
 	return OidIsValid(parent) && list_member_oid(constraints, parent);
 }
 
+/* The foreign keys of a table, as ForeignKeyCacheInfo, without repetitions. */
+static List *
+keys_of(Relation rel)
+{
+	List *all = NIL;
+	List *keys = NIL;
+	ListCell *lc;
+
+	foreach (lc, RelationGetFKeyList(rel))
+		all = lappend_oid(all, lfirst_node(ForeignKeyCacheInfo, lc)->conoid);
+	foreach (lc, RelationGetFKeyList(rel))
+	{
+		ForeignKeyCacheInfo *key = lfirst_node(ForeignKeyCacheInfo, lc);
+
+		if (!repeats_another(key->conoid, all))
+			keys = lappend(keys, key);
+	}
+	return keys;
+}
+
+/*
+ * The foreign keys of a partitioned table, as oids, of which a table has none
+ * of its own that would do; both must be locked.
+ */
+List *
+pgxc_missing_keys(Relation parent, Relation partition)
+{
+	AttrMap *map = pgxc_attrmap_by_name(RelationGetDescr(partition),
+										RelationGetDescr(parent));
+	List *missing = NIL;
+	ListCell *lc;
+
+	foreach (lc, keys_of(parent))
+	{
+		ForeignKeyCacheInfo *key = lfirst_node(ForeignKeyCacheInfo, lc);
+		bool check;
+
+		if (is_enforced(key->conoid) &&
+			!OidIsValid(matching_key(partition, key, map, &check)))
+			missing = lappend_oid(missing, key->conoid);
+	}
+	return missing;
+}
+
 /*
  * The foreign keys of the parent, and those that refer to it.  partition: NULL
  * for a table that is new.
@@ -319,7 +383,6 @@ void
 pgxc_touch_partition_keys(PgxcAnalysis *a, Relation parent, Relation partition)
 {
 	List *constraints = pgxc_constraints_on(RelationGetRelid(parent));
-	List *own = NIL;
 	ListCell *lc;
 
 	foreach (lc, constraints)
@@ -327,13 +390,6 @@ pgxc_touch_partition_keys(PgxcAnalysis *a, Relation parent, Relation partition)
 		if (!repeats_another(lfirst_oid(lc), constraints))
 			touch_key_on_parent(a, parent, partition, lfirst_oid(lc));
 	}
-	foreach (lc, RelationGetFKeyList(parent))
-		own = lappend_oid(own, lfirst_node(ForeignKeyCacheInfo, lc)->conoid);
-	foreach (lc, RelationGetFKeyList(parent))
-	{
-		ForeignKeyCacheInfo *key = lfirst_node(ForeignKeyCacheInfo, lc);
-
-		if (!repeats_another(key->conoid, own))
-			touch_key(a, parent, partition, key);
-	}
+	foreach (lc, keys_of(parent))
+		touch_key(a, parent, partition, lfirst_node(ForeignKeyCacheInfo, lc));
 }

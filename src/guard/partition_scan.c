@@ -67,21 +67,31 @@ scan_unless_implied(PgxcAnalysis *a, Relation rel, List *quals,
 }
 
 /*
- * A table that becomes a partition, or its own partitions, are read, unless a
- * constraint proves the bound (quals, of the parent) and the parent's own.
+ * What the rows of a table must fulfil that becomes a partition: the bound
+ * (quals, of the parent) and what the parent itself must; NIL: nothing.
+ */
+List *
+pgxc_attached_constraint(Relation parent, Relation partition, List *quals)
+{
+	quals = list_concat_copy(quals, RelationGetPartitionQual(parent));
+	if (quals == NIL)
+		return NIL;
+	quals = (List *) eval_const_expressions(NULL, (Node *) quals);
+	quals = list_make1(make_ands_explicit(quals));
+	return map_partition_varattnos(quals, 1, partition, parent);
+}
+
+/*
+ * The table, or its own partitions, are read, unless a constraint proves that.
  */
 void
 pgxc_touch_attached_scan(PgxcAnalysis *a, Relation parent, Relation partition,
 						 List *quals)
 {
-	quals = list_concat_copy(quals, RelationGetPartitionQual(parent));
-	if (quals == NIL)
-		return;
-	quals = (List *) eval_const_expressions(NULL, (Node *) quals);
-	quals = list_make1(make_ands_explicit(quals));
-	quals = map_partition_varattnos(quals, 1, partition, parent);
-	scan_unless_implied(a, partition, quals,
-						"no valid CHECK constraint proves its bound");
+	quals = pgxc_attached_constraint(parent, partition, quals);
+	if (quals != NIL)
+		scan_unless_implied(a, partition, quals,
+							"no valid CHECK constraint proves its bound");
 }
 
 /* CREATE TABLE PARTITION OF reads the default partition in another way. */
@@ -108,27 +118,41 @@ scan_whole_default(PgxcAnalysis *a, Relation rel, List *quals,
 	}
 }
 
+/* The default partition; InvalidOid: none. */
+Oid
+pgxc_default_partition(Relation parent)
+{
+	return get_default_oid_from_partdesc(
+		RelationGetPartitionDesc(parent, true));
+}
+
+/* What its rows must fulfil when a bound (quals, of the parent) is new. */
+List *
+pgxc_default_constraint(Relation parent, Relation partition, List *quals)
+{
+	quals = get_proposed_default_constraint(quals);
+	return map_partition_varattnos(quals, 1, partition, parent);
+}
+
 /*
- * The default partition, if there is one, is locked and loses the rows of a new
- * bound (quals, of the parent): it must be read, unless a constraint of its own
- * proves that it has none.
+ * The default partition, if there is one, is locked and gives up the rows of a
+ * new bound: it must be read, unless a constraint of its own proves that it has
+ * none.
  */
 void
 pgxc_touch_default_scan(PgxcAnalysis *a, Relation parent, List *quals,
 						bool attach)
 {
-	Oid relid =
-		get_default_oid_from_partdesc(RelationGetPartitionDesc(parent, true));
 	const char *reason =
 		"no valid CHECK constraint proves that it has no row of the new bound";
+	Oid relid = pgxc_default_partition(parent);
 	Relation rel;
 
 	if (!OidIsValid(relid))
 		return;
 	pgxc_touch(a, relid, AccessExclusiveLock);
 	rel = relation_open(relid, AccessShareLock);
-	quals = get_proposed_default_constraint(quals);
-	quals = map_partition_varattnos(quals, 1, rel, parent);
+	quals = pgxc_default_constraint(parent, rel, quals);
 	if (attach)
 		scan_unless_implied(a, rel, quals, reason);
 	else

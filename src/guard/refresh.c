@@ -12,6 +12,7 @@
 #include "parser/parser.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 
 #include "guard/maintenance.h"
@@ -40,9 +41,15 @@ touch_query(PgxcAnalysis *a, Relation matview)
 	ListCell *lc;
 
 	a->effects = NIL;
-	(void) query_of(matview); /* pgxc_touch_query_relations() is to come */
+	pgxc_touch_query_relations(a, query_of(matview), true);
 	foreach (lc, a->effects)
-		any |= (((PgxcEffect *) lfirst(lc))->work & PGXC_WORK_SCAN) != 0;
+	{
+		Oid relid = ((PgxcEffect *) lfirst(lc))->relid;
+		char relkind = get_rel_relkind(relid);
+
+		any |= (relkind == RELKIND_RELATION || relkind == RELKIND_MATVIEW) &&
+			   pgxc_is_populated(relid);
+	}
 	if (a->effects == NIL)
 		any = true; /* constants, functions */
 	a->effects = list_concat(before, a->effects);
@@ -105,8 +112,8 @@ refresh_anew(PgxcAnalysis *a, Relation matview, bool with_data)
 	Oid relid = RelationGetRelid(matview);
 	PgxcEffect *effect;
 
-	pgxc_touch_rewritten(a, relid, PGXC_WORK_NONE,
-						 "its query is run into a new file");
+	pgxc_touch_remade(a, matview, PGXC_WORK_NONE,
+					  "its query is run into a new file");
 	effect = pgxc_effect_find(a, relid);
 	if (!with_data)
 		return;

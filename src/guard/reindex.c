@@ -99,6 +99,8 @@ rebuild_concurrently(Reindex *reindex, Oid relid)
 
 	foreach (lc, RelationGetIndexList(rel))
 	{
+		pgxc_touch(reindex->a, relid, ShareUpdateExclusiveLock);
+		pgxc_touch(reindex->a, lfirst_oid(lc), ShareUpdateExclusiveLock);
 		if (is_left_out(lfirst_oid(lc), true))
 			continue;
 		pgxc_touch_work(reindex->a, relid, ShareUpdateExclusiveLock,
@@ -126,31 +128,54 @@ rebuild_table(Reindex *reindex, Oid relid)
 						PGXC_WORK_SCAN | PGXC_WORK_INDEX_BUILD, table_reason);
 }
 
-static void
-rebuild(Reindex *reindex, Oid relid)
+/* Is there anything to build, of it or of its TOAST table? */
+static bool
+has_indexes(Oid relid)
 {
-	switch (get_rel_relkind(relid))
-	{
-		case RELKIND_INDEX:
-			rebuild_index(reindex, relid);
-			break;
-		case RELKIND_RELATION:
-		case RELKIND_MATVIEW:
-			rebuild_table(reindex, relid);
-			break;
-		default:
-			break;
-	}
+	Relation rel = relation_open(relid, AccessShareLock);
+	bool any = RelationGetIndexList(rel) != NIL ||
+			   OidIsValid(rel->rd_rel->reltoastrelid);
+
+	relation_close(rel, NoLock);
+	return any;
 }
 
-/* The leaves of a partitioned table or index, in transactions of their own. */
+/*
+ * The leaves of a partitioned table or index, in transactions of their own.  To
+ * list those of an index, an exclusive lock on it is needed for a moment.
+ */
 static void
 rebuild_partitions(Reindex *reindex, Oid relid)
 {
+	bool of_index = get_rel_relkind(relid) == RELKIND_PARTITIONED_INDEX;
 	ListCell *lc;
 
+	if (of_index && !reindex->concurrently)
+	{
+		pgxc_touch(reindex->a, IndexGetRelation(relid, false), ShareLock);
+		pgxc_touch(reindex->a, relid, AccessExclusiveLock);
+	}
 	foreach (lc, find_all_inheritors(relid, AccessShareLock, NULL))
-		rebuild(reindex, lfirst_oid(lc));
+	{
+		Oid part = lfirst_oid(lc);
+
+		switch (get_rel_relkind(part))
+		{
+			case RELKIND_INDEX:
+				rebuild_index(reindex, part);
+				break;
+			case RELKIND_PARTITIONED_INDEX:
+				if (!reindex->concurrently)
+					pgxc_touch(reindex->a, part, ShareLock);
+				break;
+			case RELKIND_RELATION:
+				if (has_indexes(part))
+					rebuild_table(reindex, part);
+				break;
+			default:
+				break;
+		}
+	}
 }
 
 static void

@@ -91,8 +91,8 @@ vacuum_relation(PgxcAnalysis *a, Relation rel, const VacuumWork *work)
 	/* A materialized view that was never filled is passed over. */
 	if (!work->main || !RelationIsPopulated(rel))
 		return;
-	pgxc_touch_rewritten(a, relid, PGXC_WORK_SCAN,
-						 "it is written anew, without its dead rows");
+	pgxc_touch_remade(a, rel, PGXC_WORK_SCAN,
+					  "it is written anew, without its dead rows");
 	pgxc_change(a, PGXC_ACTION_MOVE, RelationRelationId, relid, 0);
 }
 

@@ -48,6 +48,7 @@ pgxc_alter_migration(PG_FUNCTION_ARGS)
 	pgxc_require_primary("pgxc.alter_migration()");
 	migration = pgxc_migration_argument(fcinfo, 0);
 	pgxc_migration_check_owner(migration);
+	pgxc_migration_require_data(migration, "alter");
 	pgxc_options_read(fcinfo, 1, true, &options);
 
 	values[0] = Int64GetDatum(migration->id);

@@ -15,6 +15,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#include "backfill/preflight.h"
 #include "backfill/registration.h"
 #include "core/fingerprint.h"
 #include "core/sql_runner.h"
@@ -270,6 +271,43 @@ check_dependents(List *checks, const PgxcMigration *m, bool recreate_views)
 }
 
 /*
+ * Contract drops what an expand-only phase promises to keep.  An item only
+ * where there is such a phase.
+ */
+static List *
+check_phases(List *checks, const PgxcMigration *m)
+{
+	static PgxcStatement find = PGXC_SQL(
+		"SELECT string_agg(format('\"%s\" on %s', p.name, p.relation_name), ', ' ORDER BY p.id),"
+		" string_agg(format('SELECT pgxc.finish_expand_only(%s)', p.id), ', ' ORDER BY p.id)"
+		" FROM pgxc.migration p WHERE p.kind = 'expand_only' AND p.phase = 'expand'"
+		" AND (p.scope = 'database' OR p.relation::oid = ANY ($1) OR p.scope_schema IN"
+		" (SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = ANY ($1)))",
+		OIDARRAYOID);
+	MemoryContext caller = CurrentMemoryContext;
+	PgxcIdentity saved;
+	Datum value = pgxc_oid_list_datum(pgxc_relation_family(m->relid));
+	char *names = NULL;
+	char *advice = NULL;
+	bool isnull;
+
+	pgxc_sql_begin(&saved);
+	(void) pgxc_sql_select_latest(&find, &value, NULL);
+	value = pgxc_sql_value(0, 1, &isnull);
+	if (!isnull)
+	{
+		names = MemoryContextStrdup(caller, TextDatumGetCString(value));
+		value = pgxc_sql_value(0, 2, &isnull);
+		advice = MemoryContextStrdup(caller, TextDatumGetCString(value));
+	}
+	pgxc_sql_end(&saved);
+	if (names == NULL || m->keep_old)
+		return checks;
+	return add_check(checks, "no expand-only phase covers the table", false,
+					 names, advice);
+}
+
+/*
  * The conditions for contract, as PgxcCheck *.  Takes ACCESS SHARE on the
  * table until the end of the transaction.
  */
@@ -287,6 +325,7 @@ pgxc_checklist_items(const PgxcMigration *m, bool recreate_views)
 	checks = check_pieces(checks, m, pieces, false);
 	checks = check_latecomers(checks, m, pieces);
 	checks = check_dependents(checks, m, recreate_views);
+	checks = check_phases(checks, m);
 	table_close(rel, NoLock);
 	return checks;
 }
@@ -302,14 +341,17 @@ pgxc_checklist(PG_FUNCTION_ARGS)
 	ListCell *lc;
 
 	pgxc_migration_check_owner(migration);
+	pgxc_migration_require_data(migration, "contract");
 	if (!migration->dual_write || strcmp(migration->phase, "migrate") != 0)
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("migration \"%s\" has nothing to contract",
-							   migration->name),
-						errdetail("It is a %s, and %s.", migration->kind,
-								  strcmp(migration->phase, "migrate") == 0
-									  ? pgxc_state_name(migration->state)
-									  : migration->phase)));
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("migration \"%s\" has nothing to contract",
+						migration->name),
+				 errdetail("It is %s %s, and %s.",
+						   migration->expand_only ? "an" : "a", migration->kind,
+						   strcmp(migration->phase, "migrate") == 0
+							   ? pgxc_state_name(migration->state)
+							   : migration->phase)));
 	InitMaterializedSRF(fcinfo, 0);
 	foreach (lc, pgxc_checklist_items(migration, false))
 	{

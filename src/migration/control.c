@@ -20,7 +20,8 @@
 
 /*
  * What every verb does first: find the migration, check the caller, and keep
- * chunks out until the transaction ends.
+ * chunks out until the transaction ends.  Throws 55000 for expand_only, which
+ * has nothing that a verb could act on.
  */
 PgxcMigration *
 pgxc_take_control(FunctionCallInfo fcinfo, const char *verb)
@@ -30,6 +31,9 @@ pgxc_take_control(FunctionCallInfo fcinfo, const char *verb)
 	pgxc_require_primary(psprintf("pgxc.%s()", verb));
 	migration = pgxc_migration_argument(fcinfo, 0);
 	pgxc_migration_check_owner(migration);
+	pgxc_migration_require_data(migration, verb);
+	if (migration->expand_only)
+		pgxc_refuse_verb(migration, verb, NULL);
 	pgxc_migration_control_lock(migration->id, ExclusiveLock);
 
 	/* It may have changed while we waited for the chunk in progress. */

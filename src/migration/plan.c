@@ -18,6 +18,7 @@
 #include "migration/carry_over.h"
 #include "migration/dependents.h"
 #include "migration/expand.h"
+#include "migration/expand_only.h"
 #include "migration/piece.h"
 #include "migration/plan.h"
 
@@ -148,6 +149,8 @@ pgxc_say_dual_write_plan(const PgxcShape *shape, Relation root, List *tree,
 static List *
 migration_steps(const PgxcMigration *migration)
 {
+	if (migration->expand_only)
+		return pgxc_plan_expand_only(migration);
 	if (get_rel_relkind(migration->relid) == '\0')
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
 						errmsg("table %s does not exist any more",

@@ -92,6 +92,7 @@ still_running(const PgxcMigration *migration)
 		case PGXC_STATE_BLOCKED:
 			return true;
 		case PGXC_STATE_READY:
+			pgxc_migration_require_data(migration, "wait for");
 			return false;
 		case PGXC_STATE_PAUSED:
 			ereport(
@@ -255,10 +256,16 @@ pgxc_assert_done(PG_FUNCTION_ARGS)
 			ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("migration \"%s\" is not done", migration->name),
-			 errdetail("It is %s.", strcmp(migration->phase, "migrate") == 0
-										? pgxc_state_name(migration->state)
-										: migration->phase),
-			 migration->state == PGXC_STATE_READY
+			 migration->expand_only
+				 ? errdetail("The phase is open.")
+				 : errdetail("It is %s.",
+							 strcmp(migration->phase, "migrate") == 0
+								 ? pgxc_state_name(migration->state)
+								 : migration->phase),
+			 migration->expand_only
+				 ? errhint("End it with SELECT pgxc.finish_expand_only(%lld).",
+						   (long long) migration->id)
+			 : migration->state == PGXC_STATE_READY
 				 ? errhint("End it with SELECT pgxc.contract(%lld).",
 						   (long long) migration->id)
 				 : errhint(
