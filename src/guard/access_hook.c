@@ -10,19 +10,13 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "access/htup_details.h"
-#include "access/table.h"
 #include "access/xact.h"
-#include "catalog/indexing.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
-#include "utils/fmgroids.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
 
 #include "backfill/preflight.h"
 #include "core/fingerprint.h"
@@ -48,25 +42,6 @@ void
 pgxc_forget_touched(void)
 {
 	touched = NIL;
-}
-
-static Oid
-table_of_trigger(Oid trigger)
-{
-	Relation rel = table_open(TriggerRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple tuple;
-	Oid relid = InvalidOid;
-
-	ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(trigger));
-	scan = systable_beginscan(rel, TriggerOidIndexId, true, NULL, 1, &key);
-	if (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		relid = ((Form_pg_trigger) GETSTRUCT(tuple))->tgrelid;
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	return relid;
 }
 
 static bool
@@ -136,15 +111,15 @@ judge_drop(const PgxcOpen *migration, Oid classid, Oid objid, int subid)
 static void
 look_at(ObjectAccessType access, Oid classid, Oid objid, int subid)
 {
-	Oid relid = InvalidOid;
+	ObjectAddress object;
+	Oid relid;
 	ListCell *lc;
 
-	if (classid == RelationRelationId)
-		relid = objid;
-	else if (classid == TriggerRelationId)
-		relid = table_of_trigger(objid);
-	else if (classid != ProcedureRelationId && classid != ExtensionRelationId)
+	if (classid != RelationRelationId && classid != TriggerRelationId &&
+		classid != ProcedureRelationId && classid != ExtensionRelationId)
 		return;
+	ObjectAddressSubSet(object, classid, objid, subid);
+	relid = pgxc_table_of(&object);
 	foreach (lc, pgxc_open_migrations())
 	{
 		PgxcOpen *migration = (PgxcOpen *) lfirst(lc);

@@ -17,10 +17,10 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/syscache.h"
 
 #include "core/compat.h"
 #include "guard/alter_table.h"
+#include "guard/constraint.h"
 
 static bool
 is_not_null(Relation rel, AttrNumber attnum)
@@ -28,31 +28,24 @@ is_not_null(Relation rel, AttrNumber attnum)
 	return TupleDescAttr(RelationGetDescr(rel), attnum - 1)->attnotnull;
 }
 
-/* Is a constraint that could prove something dropped before? */
+/* Is a check of the column, which could prove it, dropped before? */
 static bool
-drops_a_check(PgxcAnalysis *a, Relation rel)
+drops_a_check(PgxcAnalysis *a, Relation rel, AttrNumber attnum)
 {
 	ListCell *lc;
 
 	foreach (lc, a->changes)
 	{
 		PgxcChange *change = (PgxcChange *) lfirst(lc);
-		HeapTuple tuple;
-		bool is_check;
+		Form_pg_constraint form;
 
 		if (change->action != PGXC_ACTION_DROP ||
 			change->object.classId != ConstraintRelationId)
 			continue;
-		tuple = SearchSysCache1(CONSTROID,
-								ObjectIdGetDatum(change->object.objectId));
-		if (!HeapTupleIsValid(tuple))
-			continue;
-		is_check = ((Form_pg_constraint) GETSTRUCT(tuple))->contype ==
-					   CONSTRAINT_CHECK &&
-				   ((Form_pg_constraint) GETSTRUCT(tuple))->conrelid ==
-					   RelationGetRelid(rel);
-		ReleaseSysCache(tuple);
-		if (is_check)
+		form = pgxc_constraint_by_oid(change->object.objectId);
+		if (form != NULL && form->contype == CONSTRAINT_CHECK &&
+			form->conrelid == RelationGetRelid(rel) &&
+			list_member_int(pgxc_constraint_columns(form->oid), attnum))
 			return true;
 	}
 	return false;
@@ -119,8 +112,8 @@ mark(PgxcAnalysis *a, Relation rel, AttrNumber attnum, bool is_proved,
 	Oid relid = RelationGetRelid(rel);
 
 	pgxc_change_column(a, PGXC_ACTION_CONSTRAIN, relid, attnum);
-	if (is_proved ||
-		(!drops_a_check(a, rel) && pgxc_not_null_is_proved(a, rel, attnum)))
+	if (is_proved || (!drops_a_check(a, rel, attnum) &&
+					  pgxc_not_null_is_proved(a, rel, attnum)))
 		return;
 	pgxc_touch_work(a, relid, lock, PGXC_WORK_SCAN,
 					"no valid check constraint proves it");

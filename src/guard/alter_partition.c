@@ -102,9 +102,12 @@ attach_index(PgxcAnalysis *a, Relation rel, PartitionCmd *cmd)
 	pgxc_touch(a, rel->rd_index->indrelid, AccessShareLock);
 }
 
-/* Rows of another table that refer to the partition are looked for. */
+/*
+ * Rows of another table that refer to the partition are looked for, and its
+ * constraint is dropped.
+ */
 static void
-detach_keys_on(PgxcAnalysis *a, Relation part)
+detach_keys_on(PgxcAnalysis *a, Relation part, LOCKMODE lock, bool scan)
 {
 	ListCell *lc;
 
@@ -121,11 +124,12 @@ detach_keys_on(PgxcAnalysis *a, Relation part)
 		form = (Form_pg_constraint) GETSTRUCT(tuple);
 		if (OidIsValid(form->conparentid))
 		{
-			pgxc_touch(a, form->conrelid, AccessExclusiveLock)->reason =
+			pgxc_touch(a, form->conrelid, lock)->reason =
 				"a foreign key to the partition is dropped";
 			other = relation_open(form->conrelid, AccessShareLock);
-			pgxc_touch_key_check(a, constraint, other, RelationGetRelid(part),
-								 true);
+			if (scan)
+				pgxc_touch_key_check(a, constraint, other,
+									 RelationGetRelid(part), true);
 			relation_close(other, NoLock);
 		}
 		ReleaseSysCache(tuple);
@@ -162,25 +166,31 @@ detach_keys_of(PgxcAnalysis *a, Relation part)
 	}
 }
 
-/* ALTER TABLE DETACH PARTITION, CONCURRENTLY, FINALIZE */
+/*
+ * ALTER TABLE DETACH PARTITION, CONCURRENTLY, FINALIZE.  CONCURRENTLY does its
+ * work under weaker locks; only its last step, which does none, is like the
+ * others.
+ */
 static void
 detach(PgxcAnalysis *a, Relation rel, AlterTableCmd *cmd)
 {
 	PartitionCmd *detach = (PartitionCmd *) cmd->def;
 	Oid partid = pgxc_resolve(a, detach->name);
 	Oid default_part = pgxc_default_partition(rel);
+	bool finalize = cmd->subtype == AT_DetachPartitionFinalize;
+	bool concurrent = detach->concurrent && !finalize;
 	Relation part;
 	ListCell *lc;
 
 	if (!OidIsValid(partid))
 		return;
-	if (OidIsValid(default_part) && cmd->subtype == AT_DetachPartition &&
-		!detach->concurrent)
+	if (OidIsValid(default_part) && !concurrent && !finalize)
 		pgxc_touch(a, default_part, AccessExclusiveLock);
 	part = relation_open(partid, AccessShareLock);
-	pgxc_touch(a, partid, AccessExclusiveLock);
-	/* FINALIZE has looked before. */
-	detach_keys_on(a, part);
+	pgxc_touch(a, partid,
+			   concurrent ? ShareUpdateExclusiveLock : AccessExclusiveLock);
+	detach_keys_on(a, part, concurrent ? ShareLock : AccessExclusiveLock,
+				   !finalize);
 	detach_keys_of(a, part);
 	foreach (lc, RelationGetIndexList(part))
 	{
@@ -188,10 +198,12 @@ detach(PgxcAnalysis *a, Relation rel, AlterTableCmd *cmd)
 			pgxc_touch(a, lfirst_oid(lc), AccessExclusiveLock);
 	}
 	if (part->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
-		touch_all(a, find_all_inheritors(partid, NoLock, NULL),
-				  AccessExclusiveLock);
-	if (cmd->subtype == AT_DetachPartition && !detach->concurrent &&
-		!OidIsValid(default_part))
+	{
+		List *all = find_all_inheritors(partid, NoLock, NULL);
+
+		touch_all(a, list_delete_first(all), AccessExclusiveLock);
+	}
+	if (!concurrent && !finalize && !OidIsValid(default_part))
 		pgxc_advise_detach(a, rel, part);
 	note_change(a, PGXC_ACTION_DETACH, RelationGetRelid(rel), partid);
 	relation_close(part, NoLock);

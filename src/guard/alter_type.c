@@ -10,6 +10,7 @@
 #include "access/attmap.h"
 #include "access/relation.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_inherits.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -24,6 +25,7 @@
 #include "rewrite/rewriteManip.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
@@ -32,6 +34,7 @@
 
 #include "core/compat.h"
 #include "guard/alter_table.h"
+#include "guard/constraint.h"
 
 /* The words for a change of type, when it rewrites. */
 static char *
@@ -220,17 +223,27 @@ change_table(PgxcAnalysis *a, Oid relid, Relation parent, AlterTableStmt *stmt,
 	return table;
 }
 
-/* pgxc.start_type_change() for one column. */
+/*
+ * pgxc.start_type_change() for one column; NULL where that is no way: it changes
+ * a type, not a collation, and no column of an inheritance tree.
+ */
 static char *
-advise(Relation rel, AlterTableCmd *cmd)
+advise_type_change(Relation rel, AlterTableCmd *cmd)
 {
 	ColumnDef *def = castNode(ColumnDef, cmd->def);
+	AttrNumber attnum = get_attnum(RelationGetRelid(rel), cmd->name);
+	Form_pg_attribute attr = TupleDescAttr(RelationGetDescr(rel), attnum - 1);
 	Node *expr = transform_using(rel, def);
 	Oid type;
 	int32 typmod;
 	StringInfoData sql;
 
 	typenameTypeIdAndMod(NULL, def->typeName, &type, &typmod);
+	if ((type == attr->atttypid && typmod == attr->atttypmod) ||
+		attr->attinhcount > 0 || attr->attgenerated ||
+		(rel->rd_rel->relhassubclass &&
+		 rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE))
+		return NULL;
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "SELECT pgxc.start_type_change(%s, %s, %s",
 					 quote_literal_cstr(pgxc_table_text(RelationGetRelid(rel))),
@@ -248,10 +261,60 @@ advise(Relation rel, AlterTableCmd *cmd)
 	return sql.data;
 }
 
+/*
+ * If nothing but valid checks of the column are in the way, they can be made
+ * anew with the type, and verified afterwards.
+ */
+static char *
+advise_checks(Relation rel, AlterTableCmd *cmd)
+{
+	const char *table = pgxc_table_text(RelationGetRelid(rel));
+	AttrNumber attnum = get_attnum(RelationGetRelid(rel), cmd->name);
+	TupleConstr *constr = RelationGetDescr(rel)->constr;
+	ColumnDef *def = castNode(ColumnDef, cmd->def);
+	StringInfoData sql, drop, add, validate;
+	Oid type;
+	int32 typmod;
+
+	if (constr == NULL || def->collClause != NULL || def->raw_default != NULL ||
+		rel->rd_rel->relhassubclass || has_superclass(RelationGetRelid(rel)))
+		return NULL;
+	typenameTypeIdAndMod(NULL, def->typeName, &type, &typmod);
+	initStringInfo(&sql);
+	initStringInfo(&drop);
+	initStringInfo(&add);
+	initStringInfo(&validate);
+	for (int i = 0; i < constr->num_check; i++)
+	{
+		const char *name = quote_identifier(constr->check[i].ccname);
+		Oid oid = get_relation_constraint_oid(RelationGetRelid(rel),
+											  constr->check[i].ccname, false);
+
+		if (!constr->check[i].ccvalid ||
+			!list_member_int(pgxc_constraint_columns(oid), attnum))
+			continue;
+		appendStringInfo(&drop, "DROP CONSTRAINT %s, ", name);
+		appendStringInfo(&add, ", ADD CONSTRAINT %s %s NOT VALID", name,
+						 TextDatumGetCString(
+							 DirectFunctionCall1(pg_get_constraintdef,
+												 ObjectIdGetDatum(oid))));
+		appendStringInfo(&validate, "; ALTER TABLE %s VALIDATE CONSTRAINT %s",
+						 table, name);
+	}
+	if (drop.len == 0)
+		return NULL;
+	appendStringInfo(&sql, "ALTER TABLE %s %sALTER COLUMN %s TYPE %s%s%s",
+					 table, drop.data, quote_identifier(cmd->name),
+					 format_type_with_typemod(type, typmod), add.data,
+					 validate.data);
+	return sql.data;
+}
+
 /* For each table that has to work, each of the columns. */
 static void
 suggest(PgxcAnalysis *a, Relation rel, List *tables, AlterTableStmt *stmt)
 {
+	PgxcEffect *effect = pgxc_effect_find(a, RelationGetRelid(rel));
 	ListCell *lc;
 
 	if (rel->rd_rel->relkind != RELKIND_RELATION &&
@@ -260,13 +323,18 @@ suggest(PgxcAnalysis *a, Relation rel, List *tables, AlterTableStmt *stmt)
 	foreach (lc, stmt->cmds)
 	{
 		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+		char *advice = NULL;
 		ListCell *t;
 
 		if (cmd->subtype != AT_AlterColumnType)
 			continue;
+		if (effect != NULL && effect->work == PGXC_WORK_SCAN &&
+			list_length(stmt->cmds) == 1)
+			advice = advise_checks(rel, cmd);
+		if (advice == NULL)
+			advice = advise_type_change(rel, cmd);
 		foreach (t, tables)
-			pgxc_suggest(a, ((PgxcChangedTable *) lfirst(t))->relid,
-						 advise(rel, cmd));
+			pgxc_suggest(a, ((PgxcChangedTable *) lfirst(t))->relid, advice);
 	}
 }
 

@@ -13,6 +13,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/dependency.h"
+#include "catalog/index.h"
 #include "catalog/indexing.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_authid.h"
@@ -33,7 +34,6 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/syscache.h"
 
 #include "core/fingerprint.h"
 #include "guard/breaks.h"
@@ -113,6 +113,81 @@ depends_on(Oid classid, Oid objid, Oid refclassid, Oid refobjid, int refsubid)
 	return found;
 }
 
+/* One column of an object's row in its catalog. */
+static Oid
+oid_in_row(const ObjectAddress *object, Oid index, AttrNumber oid_column,
+		   AttrNumber column)
+{
+	Relation catalog = table_open(object->classId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple tuple;
+	Oid table = InvalidOid;
+
+	ScanKeyInit(&key, oid_column, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(object->objectId));
+	scan = systable_beginscan(catalog, index, true, NULL, 1, &key);
+	if (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		bool isnull;
+
+		table = DatumGetObjectId(
+			heap_getattr(tuple, column, RelationGetDescr(catalog), &isnull));
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return table;
+}
+
+/*
+ * The table that an object is, or belongs to: an index, a trigger, a
+ * constraint; InvalidOid for what belongs to none.
+ */
+Oid
+pgxc_table_of(const ObjectAddress *object)
+{
+	switch (object->classId)
+	{
+		case RelationRelationId:
+		{
+			Oid table = IndexGetRelation(object->objectId, true);
+
+			return OidIsValid(table) ? table : object->objectId;
+		}
+		case TriggerRelationId:
+			return oid_in_row(object, TriggerOidIndexId, Anum_pg_trigger_oid,
+							  Anum_pg_trigger_tgrelid);
+		case ConstraintRelationId:
+			return oid_in_row(object, ConstraintOidIndexId,
+							  Anum_pg_constraint_oid,
+							  Anum_pg_constraint_conrelid);
+		case StatisticExtRelationId:
+			return oid_in_row(object, StatisticExtOidIndexId,
+							  Anum_pg_statistic_ext_oid,
+							  Anum_pg_statistic_ext_stxrelid);
+		default:
+			return InvalidOid;
+	}
+}
+
+/* Is it a trigger of pgxc, of whatever migration? */
+bool
+pgxc_is_own_trigger(const ObjectAddress *object)
+{
+	Oid function;
+	char *name;
+	char *schema;
+
+	if (object->classId != TriggerRelationId)
+		return false;
+	function = oid_in_row(object, TriggerOidIndexId, Anum_pg_trigger_oid,
+						  Anum_pg_trigger_tgfoid);
+	name = get_func_name(function);
+	schema = get_namespace_name(get_func_namespace(function));
+	return name != NULL && schema != NULL && strcmp(name, "dual_write") == 0 &&
+		   strcmp(schema, "pgxc") == 0;
+}
+
 static Oid
 trigger_of(const PgxcOpen *migration, Oid relid)
 {
@@ -185,8 +260,9 @@ breaks_column(const PgxcChange *change, const PgxcOpen *migration)
 					   ? "what a write that does not name it means would change"
 					   : NULL;
 		case PGXC_ACTION_CONSTRAIN:
-			return is_new ? "rows that are not filled yet would be refused"
-						  : NULL;
+			return is_new
+					   ? "rows that are not filled, or cannot be converted, would be refused"
+					   : NULL;
 		default:
 			return NULL;
 	}
@@ -303,26 +379,12 @@ pgxc_change_breaks(const PgxcChange *change, const PgxcOpen *migration,
 static Oid
 schema_of(const ObjectAddress *object)
 {
+	Oid table = pgxc_table_of(object);
+
+	if (OidIsValid(table))
+		return get_rel_namespace(table);
 	if (object->classId == NamespaceRelationId)
 		return object->objectId;
-	if (object->classId == RelationRelationId)
-		return get_rel_namespace(object->objectId);
-	if (object->classId == TriggerRelationId ||
-		object->classId == ConstraintRelationId)
-	{
-		Oid relid = InvalidOid;
-		HeapTuple tuple;
-
-		if (object->classId == TriggerRelationId)
-			return InvalidOid;
-		tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(object->objectId));
-		if (HeapTupleIsValid(tuple))
-		{
-			relid = ((Form_pg_constraint) GETSTRUCT(tuple))->conrelid;
-			ReleaseSysCache(tuple);
-		}
-		return OidIsValid(relid) ? get_rel_namespace(relid) : InvalidOid;
-	}
 	if (!is_objectclass_supported(object->classId) ||
 		get_object_attnum_namespace(object->classId) == InvalidAttrNumber)
 		return InvalidOid;

@@ -8,6 +8,8 @@
 #include "guard/effect.h"
 #include "guard/open_migrations.h"
 
+extern bool pgxc_is_own_trigger(const ObjectAddress *object);
+extern Oid pgxc_table_of(const ObjectAddress *object);
 extern const char *pgxc_action_verb(PgxcAction action);
 extern char *pgxc_change_breaks(const PgxcChange *change,
 								const PgxcOpen *migration, List *tree);

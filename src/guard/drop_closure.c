@@ -24,6 +24,7 @@
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 
+#include "guard/breaks.h"
 #include "guard/drop_closure.h"
 
 /* How an object was reached, and what it is: bits. */
@@ -358,7 +359,13 @@ dependents_of(Walk *walk, const ObjectAddress *object)
 
 		ObjectAddressSubSet(dependent->object, row->classid, row->objid,
 							row->objsubid);
-		dependent->way = way_of(row->deptype);
+		/*
+		 * That our trigger depends on its columns is a net of ours: the guard
+		 * says better than "use CASCADE" what is wrong with the statement.
+		 */
+		dependent->way = pgxc_is_own_trigger(&dependent->object)
+							 ? WAY_FREE
+							 : way_of(row->deptype);
 		if (object->objectSubId != 0 ||
 			!is_same_object(object, &dependent->object))
 			dependents = lappend(dependents, dependent);

@@ -223,7 +223,7 @@ touch_both_sides(PgxcAnalysis *a, const Form_pg_constraint form)
 	ListCell *lc;
 
 	pgxc_touch(a, form->conrelid, AccessExclusiveLock);
-	pgxc_touch(a, form->confrelid, AccessExclusiveLock);
+	pgxc_touch(a, form->confrelid, ShareRowExclusiveLock);
 	foreach (lc, pgxc_constraint_trigger_tables(form->oid))
 		pgxc_touch(a, lfirst_oid(lc), AccessExclusiveLock);
 	pgxc_touch(a, form->conindid, AccessShareLock);

@@ -185,10 +185,44 @@ breaking_finding(const PgxcChange *change, const PgxcOpen *migration,
 	return finding;
 }
 
+/* The tables that the statement drops. */
+static List *
+dropped_tables(const PgxcAnalysis *a)
+{
+	List *dropped = NIL;
+	ListCell *lc;
+
+	foreach (lc, a->changes)
+	{
+		PgxcChange *change = (PgxcChange *) lfirst(lc);
+
+		if (change->action == PGXC_ACTION_DROP &&
+			change->object.classId == RelationRelationId &&
+			change->object.objectSubId == 0)
+			dropped = lappend_oid(dropped, change->object.objectId);
+	}
+	return dropped;
+}
+
+/* What goes with its table, other than the migration's own one. */
+static bool
+goes_with_table(const PgxcChange *change, const PgxcOpen *migration,
+				List *dropped)
+{
+	Oid table;
+
+	if (dropped == NIL || change->action != PGXC_ACTION_DROP)
+		return false;
+	table = pgxc_table_of(&change->object);
+	return table != migration->relid && table != change->object.objectId &&
+		   list_member_oid(dropped, table);
+}
+
 /* What the changes break: for each migration the first one. */
 static List *
 judge_changes(List *findings, PgxcAnalysis *a, List *open, List *trees)
 {
+	List *dropped = dropped_tables(a);
 	ListCell *lc;
 	ListCell *tree;
 	ListCell *c;
@@ -202,6 +236,8 @@ judge_changes(List *findings, PgxcAnalysis *a, List *open, List *trees)
 			PgxcChange *change = (PgxcChange *) lfirst(c);
 			char *reason;
 
+			if (goes_with_table(change, migration, dropped))
+				continue;
 			if (!migration->expand_only)
 				reason = pgxc_change_breaks(change, migration,
 											(List *) lfirst(tree));

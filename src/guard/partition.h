@@ -22,6 +22,7 @@ extern void pgxc_touch_default_scan(PgxcAnalysis *a, Relation parent,
 extern char *pgxc_partition_check(Relation rel, List *quals);
 
 /* partition_pieces.c */
+extern Oid pgxc_partition_index(Relation partition, Relation parent, Oid index);
 extern List *pgxc_missing_indexes(Relation parent, Relation partition);
 extern List *pgxc_missing_keys(Relation parent, Relation partition);
 extern void pgxc_touch_partition_indexes(PgxcAnalysis *a, Relation parent,

@@ -14,6 +14,7 @@
 #include "catalog/index.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
+#include "catalog/pg_inherits.h"
 #include "commands/defrem.h"
 #include "commands/tablecmds.h"
 #include "utils/builtins.h"
@@ -59,7 +60,7 @@ advise_check(Advice *advice, Relation rel, List *constraint)
 					 table, name);
 }
 
-/* The definition of an index from the method on; NULL if not understood. */
+/* The definition of an index from the method on. */
 static const char *
 index_body(Oid index, bool *unique)
 {
@@ -76,7 +77,7 @@ index_body(Oid index, bool *unique)
 		quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
 								   get_rel_name(relid));
 	start = strstr(start + strlen(name), table);
-	return start ? start + strlen(table) : NULL;
+	return start + strlen(table);
 }
 
 /* Is the index of a primary key? */
@@ -90,9 +91,42 @@ is_primary(Oid index)
 	return primary;
 }
 
-/* An index that the parent has is built without a strong lock. */
-static void
-advise_index(Advice *advice, Relation rel, Relation parent, Oid index)
+/* PRIMARY KEY or UNIQUE, if the index is of a constraint; else NULL. */
+static const char *
+constraint_words(Oid index)
+{
+	if (!OidIsValid(
+			get_relation_idx_constraint_oid(IndexGetRelation(index, false),
+											index)))
+		return NULL;
+	return is_primary(index) ? "PRIMARY KEY" : "UNIQUE";
+}
+
+/* A table gets an index like that of the parent; its name. */
+static const char *
+advise_leaf_index(Advice *advice, Relation rel, Oid index)
+{
+	const char *table = relation_text(RelationGetRelid(rel));
+	const char *name = quote_identifier(
+		ChooseRelationName(RelationGetRelationName(rel), get_rel_name(index),
+						   "idx", RelationGetNamespace(rel), false));
+	const char *constraint = constraint_words(index);
+	bool unique;
+	const char *body = index_body(index, &unique);
+
+	appendStringInfo(&advice->before,
+					 "CREATE %sINDEX CONCURRENTLY %s ON %s%s; ",
+					 unique ? "UNIQUE " : "", name, table, body);
+	if (constraint)
+		appendStringInfo(&advice->before,
+						 "ALTER TABLE %s ADD CONSTRAINT %s %s USING INDEX %s; ",
+						 table, name, constraint, name);
+	return name;
+}
+
+/* The same for a partitioned table, which gets an empty index first. */
+static const char *
+advise_parent_index(Advice *advice, Relation rel, Oid index)
 {
 	const char *table = relation_text(RelationGetRelid(rel));
 	const char *name = quote_identifier(
@@ -101,17 +135,58 @@ advise_index(Advice *advice, Relation rel, Relation parent, Oid index)
 	bool unique;
 	const char *body = index_body(index, &unique);
 
-	if (body == NULL)
-		return;
-	appendStringInfo(&advice->before,
-					 "CREATE %sINDEX CONCURRENTLY %s ON %s%s; ",
-					 unique ? "UNIQUE " : "", name, table, body);
-	if (OidIsValid(
-			get_relation_idx_constraint_oid(RelationGetRelid(parent), index)))
+	if (constraint_words(index))
+	{
+		Oid constraint =
+			get_relation_idx_constraint_oid(IndexGetRelation(index, false),
+											index);
+
 		appendStringInfo(&advice->before,
-						 "ALTER TABLE %s ADD CONSTRAINT %s %s USING INDEX %s; ",
-						 table, name,
-						 is_primary(index) ? "PRIMARY KEY" : "UNIQUE", name);
+						 "ALTER TABLE ONLY %s ADD CONSTRAINT %s %s; ", table,
+						 name,
+						 TextDatumGetCString(DirectFunctionCall1(
+							 pg_get_constraintdef,
+							 ObjectIdGetDatum(constraint))));
+	}
+	else
+		appendStringInfo(&advice->before, "CREATE %sINDEX %s ON ONLY %s%s; ",
+						 unique ? "UNIQUE " : "", name, table, body);
+	return name;
+}
+
+/*
+ * An index that the parent has is built without a strong lock; returns its
+ * name, as far as the statements can use it.
+ */
+static const char *
+advise_index(Advice *advice, Relation rel, Relation parent, Oid index)
+{
+	const char *name;
+	const char *nsp =
+		quote_identifier(get_namespace_name(RelationGetNamespace(rel)));
+	ListCell *lc;
+
+	if (rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
+		return advise_leaf_index(advice, rel, index);
+	name = advise_parent_index(advice, rel, index);
+	foreach (lc, find_inheritance_children(RelationGetRelid(rel), NoLock))
+	{
+		Relation part = relation_open(lfirst_oid(lc), AccessShareLock);
+		Oid own = pgxc_partition_index(part, parent, index);
+		const char *child = OidIsValid(own)
+								? relation_text(own)
+								: advise_index(advice, part, parent, index);
+
+		appendStringInfo(&advice->before,
+						 "ALTER INDEX %s.%s ATTACH PARTITION %s%s%s; ", nsp,
+						 name,
+						 OidIsValid(own) ? ""
+										 : quote_identifier(get_namespace_name(
+											   RelationGetNamespace(part))),
+						 OidIsValid(own) ? "" : ".", child);
+		relation_close(part, NoLock);
+	}
+	return name;
 }
 
 /* Foreign keys that the parent has are checked under weaker locks. */
@@ -184,10 +259,14 @@ pgxc_advise_attach(PgxcAnalysis *a, Relation parent, Relation partition,
 	initStringInfo(&advice.after);
 	advise_check(&advice, partition,
 				 pgxc_attached_constraint(parent, partition, quals));
-	if (partition->rd_rel->relkind == RELKIND_RELATION)
+	if (partition->rd_rel->relkind != RELKIND_FOREIGN_TABLE)
 	{
 		foreach (lc, pgxc_missing_indexes(parent, partition))
-			advise_index(&advice, partition, parent, lfirst_oid(lc));
+			(void) advise_index(&advice, partition, parent, lfirst_oid(lc));
+	}
+	/* A partitioned table cannot have one that is NOT VALID. */
+	if (partition->rd_rel->relkind == RELKIND_RELATION)
+	{
 		foreach (lc, pgxc_missing_keys(parent, partition))
 			advise_key(&advice, partition, lfirst_oid(lc));
 	}

@@ -80,6 +80,19 @@ matching_index(Relation rel, Relation like, Relation like_table)
 	return found;
 }
 
+/*
+ * The same by the oid of the parent's index.
+ */
+Oid
+pgxc_partition_index(Relation partition, Relation parent, Oid index)
+{
+	Relation like = index_open(index, AccessShareLock);
+	Oid found = matching_index(partition, like, parent);
+
+	index_close(like, NoLock);
+	return found;
+}
+
 /* An index of the parent is made on a table, and on its partitions. */
 static void
 build_index(PgxcAnalysis *a, Relation rel, Relation like, Relation like_table)

@@ -208,14 +208,13 @@ rebuild_named(Reindex *reindex, bool of_index)
 	}
 }
 
-/* Tables of the schema, if one is given; those without an index are no work. */
+/* Tables of the schema, if one is given. */
 static bool
 is_table_of(Form_pg_class form, void *schema)
 {
 	return (form->relkind == RELKIND_RELATION ||
 			form->relkind == RELKIND_MATVIEW) &&
-		   (schema == NULL || form->relnamespace == *(Oid *) schema) &&
-		   (form->relhasindex || OidIsValid(form->reltoastrelid));
+		   (schema == NULL || form->relnamespace == *(Oid *) schema);
 }
 
 /* Every table of a schema or (NULL) of the database, each by itself. */
@@ -225,7 +224,10 @@ rebuild_all(Reindex *reindex, Oid *schema)
 	ListCell *lc;
 
 	foreach (lc, pgxc_list_relations(is_table_of, schema))
-		rebuild_table(reindex, lfirst_oid(lc));
+	{
+		if (has_indexes(lfirst_oid(lc)))
+			rebuild_table(reindex, lfirst_oid(lc));
+	}
 }
 
 /* With CONCURRENTLY, which every form but that of the catalogs has. */
