@@ -75,7 +75,9 @@ if ($ENV{PGXC_TRUTH_FILES})
 } @forms;
 try_form($_) for grep { !$_->{alone} && !$_->{after} } @forms;
 try_form($_) for grep { !$_->{alone} && $_->{after} } @forms;
-try_form($_) for grep { $_->{alone} } @forms;
+# Those that leave everything in its place share a copy of the database.
+@forms = sort { ($a->{sql} =~ /^[ACD]/) <=> ($b->{sql} =~ /^[ACD]/) } grep { $_->{alone} } @forms;
+try_form($_) for @forms;
 
 stop_sessions($sessions);
 $node->stop;

@@ -107,14 +107,16 @@ note($before);
 
 my $source = PgxcRandomDdl->new(seed => $seed, favourites => \@migrating);
 my %seen;
-my (@wrong, @internal, @instead);
+my (@wrong, @internal, @known, @instead);
 
-# Would it leave little of the fixture?
+# Would it leave little of the fixture, or no room for the rest of the backfill,
+# which fails, as any UPDATE does, when a new CHECK or a publication forbids it?
+# TRUNCATE breaks no migration, but there would be no contents to compare.
 sub may_commit
 {
 	my ($sql) = @_;
 
-	return 0 if $sql =~ /pgxc/;
+	return 0 if $sql =~ /pgxc|m_fill|PUBLICATION|TRUNCATE/;
 	return $source->random(100) == 0 if $sql =~ /DROP|CASCADE|RENAME|SET SCHEMA|TRUNCATE|REASSIGN|RULE/;
 	return $source->random(10) == 0;
 }
@@ -154,8 +156,11 @@ sub judge
 	my $text = "$item->{no}: $item->{sql}: " . ($off // '') . " | $on | $item->{message}";
 
 	$seen{$on}++;
-	push @internal, $text if $on =~ /^XX/ && $on ne ($off // '');
-	push @internal, $text if $item->{alone} && $on =~ /^XX/;
+	if ($on =~ /^XX/)
+	{
+		# The server has some of its own.
+		push @{ $on eq ($off // '') ? \@known : \@internal }, $text;
+	}
 	return if $item->{alone} || $on eq $off;
 	if ($on =~ /^5500[06]$/)
 	{
@@ -210,6 +215,7 @@ while ($no < $total)
 
 	$source->look($node, $db);
 	push @items, next_item(++$no) while @items < $batch && $no < $total;
+	my @batch = @items;
 	@items = run_batch($scope, @items) while @items;
 	my $now = survivors();
 
@@ -217,6 +223,8 @@ while ($no < $total)
 	{
 		fail("after $no statements the migrations are as before");
 		is($now, $before, 'what is left of them');
+		diag("done since they were: $_->{sql}")
+		  for grep { ($_->{commit} || $_->{alone}) && ($_->{on} // '') eq '00000' } @batch;
 		last;
 	}
 }
@@ -233,6 +241,7 @@ sub none
 }
 
 note(join ', ', map { "$_ $seen{$_}" } sort { $seen{$b} <=> $seen{$a} } keys %seen);
+note("PostgreSQL's own: $_") for @known;
 note("refused where PostgreSQL had an error of its own: " . @instead);
 note($_) for @instead[ 0 .. ($#instead > 20 ? 20 : $#instead) ];
 cmp_ok($no, '>=', $total, "$no statements");

@@ -16,7 +16,6 @@
 #include "catalog/pg_class.h"
 #include "commands/tablecmds.h"
 #include "utils/fmgroids.h"
-#include "utils/lsyscache.h"
 #include "utils/rel.h"
 
 #include "core/compat.h"
@@ -154,21 +153,6 @@ analyse_typed_tables(PgxcAnalysis *a, Relation type, AlterTableStmt *stmt,
 	}
 }
 
-/* A composite type's own entry in pg_class is no relation to report. */
-static void
-forget_composite_types(PgxcAnalysis *a)
-{
-	ListCell *lc;
-
-	foreach (lc, a->effects)
-	{
-		PgxcEffect *effect = (PgxcEffect *) lfirst(lc);
-
-		if (get_rel_relkind(effect->relid) == RELKIND_COMPOSITE_TYPE)
-			a->effects = foreach_delete_current(a->effects, lc);
-	}
-}
-
 void
 pgxc_analyse_alter_table(PgxcAnalysis *a, AlterTableStmt *stmt)
 {
@@ -183,9 +167,6 @@ pgxc_analyse_alter_table(PgxcAnalysis *a, AlterTableStmt *stmt)
 	pgxc_touch(a, relid, lock);
 	analyse_subcommands(a, rel, stmt, lock);
 	if (rel->rd_rel->relkind == RELKIND_COMPOSITE_TYPE)
-	{
 		analyse_typed_tables(a, rel, stmt, lock);
-		forget_composite_types(a);
-	}
 	relation_close(rel, NoLock);
 }

@@ -358,12 +358,28 @@ advise_not_valid(Advice *advice, const Constraint *constraint, const char *text)
 
 /* ---- all of them ------------------------------------------------------- */
 
-static void
-advise_subcommand(Advice *advice, AlterTableCmd *cmd, const char *text)
+/* The constraint that the n-th subcommand of the text adds, or NULL. */
+static const Constraint *
+constraint_at(PgxcAnalysis *a, AlterTableStmt *stmt, int n)
 {
-	const Constraint *constraint = (Constraint *) cmd->def;
+	ListCell *lc;
 
-	if (cmd->subtype != AT_AddConstraint || !IsA(constraint, Constraint))
+	foreach (lc, stmt->cmds)
+	{
+		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+
+		if (cmd->subtype == AT_AddConstraint && IsA(cmd->def, Constraint) &&
+			pgxc_subcommand_at(a, ((Constraint *) cmd->def)->location) == n)
+			return (Constraint *) cmd->def;
+	}
+	return NULL;
+}
+
+static void
+advise_subcommand(Advice *advice, const Constraint *constraint,
+				  const char *text)
+{
+	if (constraint == NULL)
 	{
 		add_subcommand(&advice->others, text);
 		return;
@@ -397,7 +413,6 @@ pgxc_constraint_advice(PgxcAnalysis *a, Relation rel, AlterTableStmt *stmt)
 {
 	Advice advice = { .a = a, .rel = rel };
 	StringInfoData all;
-	ListCell *lc;
 
 	advice.table =
 		psprintf("ALTER TABLE %s%s", stmt->relation->inh ? "" : "ONLY ",
@@ -406,13 +421,13 @@ pgxc_constraint_advice(PgxcAnalysis *a, Relation rel, AlterTableStmt *stmt)
 	initStringInfo(&advice.before);
 	initStringInfo(&advice.same);
 	initStringInfo(&advice.after);
-	foreach (lc, stmt->cmds)
+	for (int n = 0; n < list_length(stmt->cmds); n++)
 	{
-		char *text = pgxc_subcommand_text(a, foreach_current_index(lc));
+		char *text = pgxc_subcommand_text(a, n);
 
 		if (text == NULL)
 			return NULL;
-		advise_subcommand(&advice, lfirst_node(AlterTableCmd, lc), text);
+		advise_subcommand(&advice, constraint_at(a, stmt, n), text);
 	}
 	if (advice.hopeless || !advice.better)
 		return NULL;

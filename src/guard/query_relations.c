@@ -280,7 +280,6 @@ touch_scans(PgxcAnalysis *a, PlannedStmt *stmt, Plan *plan)
 		case T_IndexScan:
 		case T_IndexOnlyScan:
 		case T_BitmapHeapScan:
-		case T_TidScan:
 		case T_TidRangeScan:
 		{
 			Index index = ((Scan *) plan)->scanrelid;

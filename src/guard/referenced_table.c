@@ -82,26 +82,20 @@ pgxc_touch_referenced(PgxcAnalysis *a, Oid relid, Oid index)
 {
 	ListCell *lc;
 
-	foreach (lc, find_all_inheritors(relid, NoLock, NULL))
+	pgxc_touch(a, relid, ShareRowExclusiveLock);
+	if (OidIsValid(index))
+		pgxc_touch(a, index, AccessShareLock);
+	if (get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE)
+		return;
+	foreach (lc, find_inheritance_children(relid, NoLock))
 	{
-		Oid part = lfirst_oid(lc);
+		Relation part = relation_open(lfirst_oid(lc), AccessShareLock);
 
-		if (part != relid && !get_rel_relispartition(part))
-			continue;
-		pgxc_touch(a, part, ShareRowExclusiveLock);
-		if (OidIsValid(index))
-		{
-			Relation rel = relation_open(part, AccessShareLock);
-			Oid part_index = part == relid ? index : InvalidOid;
-
-			if (part != relid)
-				part_index = index_get_partition(rel, index);
-			if (OidIsValid(part_index))
-				pgxc_touch(a, part_index, AccessShareLock);
-			relation_close(rel, NoLock);
-		}
-		if (get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE)
-			break;
+		pgxc_touch_referenced(a, lfirst_oid(lc),
+							  OidIsValid(index)
+								  ? index_get_partition(part, index)
+								  : InvalidOid);
+		relation_close(part, NoLock);
 	}
 }
 

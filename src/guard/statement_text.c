@@ -97,10 +97,10 @@ skip_word(const Tokens *tokens, int *i, const char *word)
 
 /*
  * This statement's own text, without the semicolon and what is around it;
- * NULL if it is not known.
+ * NULL if it is not known.  start is where it begins in the source.
  */
-char *
-pgxc_statement_text(PgxcAnalysis *a)
+static char *
+statement_text(PgxcAnalysis *a, int *start)
 {
 	char *text;
 	Tokens tokens;
@@ -113,7 +113,18 @@ pgxc_statement_text(PgxcAnalysis *a)
 	/* Of the last statement the length may be unknown. */
 	while (tokens.n > 0 && tokens.token[tokens.n - 1].kind == ';')
 		tokens.n--;
+	if (tokens.n > 0)
+		*start = a->location + tokens.token[0].start;
 	return cut(&tokens, 0, tokens.n);
+}
+
+/* The same. */
+char *
+pgxc_statement_text(PgxcAnalysis *a)
+{
+	int start;
+
+	return statement_text(a, &start);
 }
 
 /*
@@ -148,9 +159,30 @@ subcommands_begin(const Tokens *tokens)
 	return i;
 }
 
+/* The end (a token) of the subcommand that begins with token first. */
+static int
+subcommand_end(const Tokens *tokens, int first)
+{
+	int depth = 0;
+	int i;
+
+	for (i = first; i < tokens->n; i++)
+	{
+		int kind = tokens->token[i].kind;
+
+		if (kind == '(' || kind == '[')
+			depth++;
+		else if (kind == ')' || kind == ']')
+			depth--;
+		else if (kind == ',' && depth == 0)
+			break;
+	}
+	return i;
+}
+
 /*
- * The n-th of the subcommands of ALTER TABLE (INDEX, VIEW, ...), from 0; NULL
- * if there is none, or the text is not known.
+ * The n-th of the subcommands of ALTER TABLE (INDEX, VIEW, ...), from 0, in the
+ * order of the text; NULL if there is none, or the text is not known.
  */
 char *
 pgxc_subcommand_text(PgxcAnalysis *a, int n)
@@ -158,7 +190,6 @@ pgxc_subcommand_text(PgxcAnalysis *a, int n)
 	char *text = pgxc_statement_text(a);
 	Tokens tokens;
 	int first;
-	int depth = 0;
 
 	if (text == NULL)
 		return NULL;
@@ -166,29 +197,42 @@ pgxc_subcommand_text(PgxcAnalysis *a, int n)
 	first = subcommands_begin(&tokens);
 	if (first < 0)
 		return NULL;
-	for (int i = first; i < tokens.n; i++)
+	while (n-- > 0)
+		first = subcommand_end(&tokens, first) + 1;
+	if (first >= tokens.n)
+		return NULL;
+	return cut(&tokens, first, subcommand_end(&tokens, first));
+}
+
+/*
+ * Which of them this location of the source (of a node, say) is in, from 0; -1
+ * if none is.  The analysis visits them in the order of their passes, so that
+ * the place in the list does not tell.
+ */
+int
+pgxc_subcommand_at(PgxcAnalysis *a, int location)
+{
+	int start;
+	char *text = statement_text(a, &start);
+	Tokens tokens;
+	int first;
+
+	if (text == NULL || location < start)
+		return -1;
+	tokens = tokens_of(text);
+	first = subcommands_begin(&tokens);
+	for (int n = 0; first >= 0 && first < tokens.n; n++)
 	{
-		switch (tokens.token[i].kind)
-		{
-			case '(':
-			case '[':
-				depth++;
-				break;
-			case ')':
-			case ']':
-				depth--;
-				break;
-			case ',':
-				if (depth > 0)
-					break;
-				if (n == 0)
-					return cut(&tokens, first, i);
-				n--;
-				first = i + 1;
-				break;
-		}
+		int end = subcommand_end(&tokens, first);
+
+		if (end == first)
+			break;
+		if (location - start >= tokens.token[first].start &&
+			location - start < tokens.token[end - 1].end)
+			return n;
+		first = end + 1;
 	}
-	return n == 0 ? cut(&tokens, first, tokens.n) : NULL;
+	return -1;
 }
 
 /* The text with something put in after its first tokens. */

@@ -9,6 +9,7 @@
 
 extern char *pgxc_statement_text(PgxcAnalysis *a);
 extern char *pgxc_subcommand_text(PgxcAnalysis *a, int n);
+extern int pgxc_subcommand_at(PgxcAnalysis *a, int location);
 extern char *pgxc_text_insert(const char *text, int ntokens,
 							  const char *insertion);
 

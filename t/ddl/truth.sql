@@ -63,9 +63,13 @@ BEGIN
 END $$;
 
 -- What has become of the relations of the snapshot: [{ rel, lock, work, held,
--- main, kind, bytes }], held being the lock of before, main the lock before the last
+-- main, kind, heir, bytes }], held being the lock of before, main the lock before the last
 -- commit, bytes the size of the file at the end.
--- Indexes without storage are not built.
+--
+-- A relation that is gone lives on in one of the same name (heir): ALTER TYPE
+-- makes indexes anew, which may keep their files, and REINDEX CONCURRENTLY.  An
+-- index without storage is not built, nor is one that got a copy of its file
+-- while nobody locked its table.
 CREATE FUNCTION truth.observe(before jsonb, total boolean, held_locks jsonb DEFAULT NULL,
 	main_locks jsonb DEFAULT NULL)
 	RETURNS text LANGUAGE plpgsql VOLATILE SECURITY DEFINER AS $$
@@ -83,22 +87,23 @@ BEGIN
 			FROM jsonb_each(before)),
 		n AS MATERIALIZED (SELECT * FROM truth.relations()),
 		built AS MATERIALIZED (
-			SELECT n.heap FROM n LEFT JOIN b ON b.oid = n.oid
-			WHERE n.kind = 'i' AND n.file IS DISTINCT FROM b.file),
+			SELECT n.heap FROM n
+			WHERE n.kind = 'i' AND n.file NOT IN (SELECT file FROM b)),
 		was_read AS MATERIALIZED (
 			SELECT coalesce(heap, oid) AS oid FROM b WHERE was_read
 			UNION
 			SELECT n.heap FROM n WHERE n.heap IS NOT NULL AND n.oid NOT IN (SELECT oid FROM b)
 				AND truth.rows_read(n.oid, total) > 0),
 		result AS (
-			SELECT b.name, b.kind, b.lock, b.held, b.main, pg_relation_size(b.oid) AS bytes,
+			SELECT b.name, b.kind, heir.oid IS NOT NULL AS heir, b.lock, b.held, b.main, pg_relation_size(b.oid) AS bytes,
 				(CASE WHEN b.oid IN (SELECT oid FROM was_read) THEN 1 ELSE 0 END)
-				+ (CASE WHEN n.file <> b.file THEN 2 ELSE 0 END)
-				+ (CASE WHEN b.oid IN (SELECT heap FROM built) THEN 4 ELSE 0 END) AS work
-			FROM b LEFT JOIN n ON n.oid = b.oid)
+				+ (CASE WHEN coalesce(n.file, heir.file) <> b.file THEN 2 ELSE 0 END)
+				+ (CASE WHEN b.lock > 0 AND b.oid IN (SELECT heap FROM built) THEN 4 ELSE 0 END) AS work
+			FROM b LEFT JOIN n ON n.oid = b.oid
+				LEFT JOIN n heir ON heir.name = b.name AND heir.kind = b.kind AND n.oid IS NULL)
 		SELECT coalesce(jsonb_agg(jsonb_build_object('rel', name,
 			'lock', coalesce(truth.mode(lock), ''), 'held', coalesce(truth.mode(held), ''),
-			'main', coalesce(truth.mode(main), ''), 'work', work, 'kind', kind, 'bytes', bytes) ORDER BY name), '[]')::text
+			'main', coalesce(truth.mode(main), ''), 'work', work, 'kind', kind, 'heir', heir, 'bytes', bytes) ORDER BY name), '[]')::text
 		FROM result WHERE lock > 0 OR work > 0);
 END $$;
 
