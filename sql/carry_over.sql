@@ -538,6 +538,7 @@ CREATE TABLE again (id integer PRIMARY KEY, c integer NOT NULL CHECK (c > 0));
 CREATE INDEX again_index ON again (c);
 SELECT FROM pgxc.start_rename('again', 'c', 'd', name => 'again');
 CALL pgxc.wait('again');
+SET pgxc.guard = off; -- the guard would not let it happen
 DO $$
 DECLARE
 	piece record;
@@ -546,6 +547,7 @@ BEGIN
 		EXECUTE format(CASE piece.kind WHEN 'index' THEN 'DROP INDEX %I' ELSE 'ALTER TABLE again DROP CONSTRAINT %I' END, piece.new_name);
 	END LOOP;
 END $$;
+RESET pgxc.guard;
 SELECT item, regexp_replace(evidence, 'not null \w+', 'not null') AS evidence FROM pgxc.checklist('again') WHERE NOT ok;
 SELECT carry.answer(helper.try('contract', 'again'));
 SELECT pgxc.retry('again');

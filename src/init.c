@@ -17,9 +17,9 @@
 #include "core/wakeup.h"
 #include "dual_write/config_cache.h"
 #include "dual_write/update_projection.h"
+#include "guard/access_hook.h"
 #include "guard/hook.h"
 #include "guard/open_migrations.h"
-#include "guard/access_hook.h"
 #include "guard/rejections.h"
 #include "migration/build.h"
 

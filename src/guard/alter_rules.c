@@ -171,11 +171,13 @@ alter_rule(PgxcAnalysis *a, Relation rel, AlterTableCmd *cmd)
 		if (fires_less(rule->ev_enabled, rule_switches[i].state))
 			pgxc_change(a, PGXC_ACTION_DISABLE, RewriteRelationId, rule->oid,
 						0);
-		/* Where it did not fire before, it may now divert writes. */
+		/* Where it did not fire before, it may now divert updates. */
 		if (rule->ev_enabled != rule_switches[i].state &&
-			rule_switches[i].state != RULE_DISABLED)
+			rule_switches[i].state != RULE_DISABLED &&
+			rule->ev_type == '0' + CMD_UPDATE)
 			pgxc_change(a, PGXC_ACTION_BYPASS, RelationRelationId,
-						RelationGetRelid(rel), 0);
+						RelationGetRelid(rel), 0)
+				->what = psprintf("rule \"%s\"", cmd->name);
 		ReleaseSysCache(tuple);
 		return true;
 	}
@@ -186,26 +188,25 @@ alter_rule(PgxcAnalysis *a, Relation rel, AlterTableCmd *cmd)
 static bool
 alter_row_security(PgxcAnalysis *a, Relation rel, AlterTableCmd *cmd)
 {
-	bool already;
-
 	switch (cmd->subtype)
 	{
 		case AT_EnableRowSecurity:
-			already = rel->rd_rel->relrowsecurity;
-			break;
+			if (!rel->rd_rel->relrowsecurity)
+				pgxc_change(a, PGXC_ACTION_CONSTRAIN, RelationRelationId,
+							RelationGetRelid(rel), 0);
+			return true;
 		case AT_ForceRowSecurity:
-			already = rel->rd_rel->relforcerowsecurity;
-			break;
+			if (!rel->rd_rel->relforcerowsecurity)
+				pgxc_change(a, PGXC_ACTION_BYPASS, RelationRelationId,
+							RelationGetRelid(rel), 0)
+					->what = pstrdup("row security for the table's owner");
+			return true;
 		case AT_DisableRowSecurity:
 		case AT_NoForceRowSecurity:
 			return true;
 		default:
 			return false;
 	}
-	if (!already)
-		pgxc_change(a, PGXC_ACTION_BYPASS, RelationRelationId,
-					RelationGetRelid(rel), 0);
-	return true;
 }
 
 /*

@@ -91,7 +91,7 @@ create_rule(PgxcAnalysis *a, RuleStmt *stmt)
 	else
 		pgxc_change(a, PGXC_ACTION_ADD, RelationRelationId, relid, 0)->what =
 			psprintf("rule \"%s\"", stmt->rulename);
-	if (stmt->event != CMD_SELECT)
+	if (stmt->event == CMD_UPDATE)
 		pgxc_change(a, PGXC_ACTION_BYPASS, RelationRelationId, relid, 0)->what =
 			psprintf("rule \"%s\"", stmt->rulename);
 	pgxc_touch_raw_expression(a, stmt->whereClause);

@@ -59,7 +59,7 @@ pgxc_action_verb(PgxcAction action)
 		case PGXC_ACTION_DISABLE:
 			return "change the firing of";
 		case PGXC_ACTION_BYPASS:
-			return "let statements bypass";
+			return "create or enable";
 		case PGXC_ACTION_ATTACH:
 			return "attach a table to";
 		case PGXC_ACTION_DETACH:
@@ -222,11 +222,16 @@ breaks_table(const PgxcChange *change, const PgxcOpen *migration)
 			/* A leaf that goes leaves nothing to do. */
 			return root ? "its table would be gone" : NULL;
 		case PGXC_ACTION_RENAME:
-			return root ? "it was made for a table of that name" : NULL;
+			return root && migration->dual_write
+					   ? "old and new code know it by that name"
+					   : NULL;
 		case PGXC_ACTION_REDEFINE:
+			/* Of one that has failed it may be the cure. */
+			if (strcmp(migration->state, "failed") == 0)
+				return NULL;
 			return "its expressions run with the rights of the table's owner";
 		case PGXC_ACTION_BYPASS:
-			return "rows would go by it unseen";
+			return "updates of the migration would not reach all rows";
 		case PGXC_ACTION_DETACH:
 			if (!migration->dual_write)
 				return NULL;
@@ -256,7 +261,7 @@ breaks_column(const PgxcChange *change, const PgxcOpen *migration)
 			return is_new ? "it is the new column"
 						  : "the migration reads or writes it";
 		case PGXC_ACTION_REDEFINE:
-			return migration->dual_write
+			return is_new
 					   ? "what a write that does not name it means would change"
 					   : NULL;
 		case PGXC_ACTION_CONSTRAIN:
@@ -333,7 +338,8 @@ breaks_surroundings(const PgxcChange *change, const PgxcOpen *migration)
 				   : NULL;
 	if (object->classId == NamespaceRelationId)
 		return (change->action == PGXC_ACTION_DROP ||
-				change->action == PGXC_ACTION_RENAME) &&
+				(change->action == PGXC_ACTION_RENAME &&
+				 migration->dual_write)) &&
 					   object->objectId == get_rel_namespace(migration->relid)
 				   ? "its table is in it"
 				   : NULL;

@@ -173,8 +173,7 @@ constraint_tuple(Oid constraint)
 	HeapTuple tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(constraint));
 
 	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for constraint %u",
-			 constraint); /* cannot happen */
+		elog(ERROR, "no constraint %u", constraint); /* cannot happen */
 	return tuple;
 }
 

@@ -138,7 +138,7 @@ static void
 make_relation(PgxcPending *pending, int no, const RangeVar *name)
 {
 	if (name == NULL ||
-		OidIsValid(RangeVarGetRelid(name, AccessShareLock, true)))
+		OidIsValid(RangeVarGetRelid(name, NoLock, true)))
 		return;
 	add_relation(pending, no, name->schemaname, name->relname);
 }
@@ -202,7 +202,7 @@ note_not_null(PgxcPending *pending, int no, Oid relid, const char *column)
 static void
 note_alter_table(PgxcPending *pending, int no, AlterTableStmt *stmt)
 {
-	Oid relid = RangeVarGetRelid(stmt->relation, AccessShareLock, true);
+	Oid relid = RangeVarGetRelid(stmt->relation, NoLock, true);
 	ListCell *lc;
 
 	if (!OidIsValid(relid))

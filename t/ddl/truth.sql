@@ -17,14 +17,19 @@ CREATE FUNCTION truth.mode(strength integer) RETURNS text LANGUAGE sql IMMUTABLE
 		'ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock',
 		'AccessExclusiveLock'])[strength];
 
--- Rows of a table, or entries of an index, that were read.
-CREATE FUNCTION truth.rows_read(relid oid, total boolean) RETURNS bigint
+-- Rows of a table that were read, by itself or through an index; seq_tup_read
+-- and idx_tup_fetch of pg_stat_user_tables are made of them.
+CREATE FUNCTION truth.rows_read(relid oid, kind text, total boolean) RETURNS bigint
 	LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+	through_index boolean := kind IN ('i', 'I');
 BEGIN
 	IF total THEN
-		RETURN pg_stat_get_tuples_returned(relid) + pg_stat_get_tuples_fetched(relid);
+		RETURN pg_stat_get_tuples_fetched(relid)
+			+ CASE WHEN through_index THEN 0 ELSE pg_stat_get_tuples_returned(relid) END;
 	END IF;
-	RETURN pg_stat_get_xact_tuples_returned(relid) + pg_stat_get_xact_tuples_fetched(relid);
+	RETURN pg_stat_get_xact_tuples_fetched(relid)
+		+ CASE WHEN through_index THEN 0 ELSE pg_stat_get_xact_tuples_returned(relid) END;
 END $$;
 
 -- Every relation that counts: name, kind, file, table of an index.
@@ -58,13 +63,13 @@ DECLARE
 	locks jsonb := truth.locks();
 BEGIN
 	RETURN (SELECT jsonb_object_agg(r.oid, jsonb_build_array(r.name, r.kind, r.file, r.heap,
-			truth.rows_read(r.oid, total), coalesce((locks->>(r.oid::text))::integer, 0)))
+			truth.rows_read(r.oid, r.kind::text, total), coalesce((locks->>(r.oid::text))::integer, 0)))
 		FROM truth.relations() r)::text;
 END $$;
 
 -- What has become of the relations of the snapshot: [{ rel, lock, work, held,
 -- main, kind, heir, bytes }], held being the lock of before, main the lock before the last
--- commit, bytes the size of the file at the end.
+-- commit, bytes the size of the table at the end.
 --
 -- A relation that is gone lives on in one of the same name (heir): ALTER TYPE
 -- makes indexes anew, which may keep their files, and REINDEX CONCURRENTLY.  An
@@ -80,7 +85,7 @@ BEGIN
 		b AS MATERIALIZED (
 			SELECT key::oid AS oid, value->>0 AS name, value->>1 AS kind,
 				(value->>2)::oid AS file, (value->>3)::oid AS heap,
-				truth.rows_read(key::oid, total) > (value->>4)::bigint AS was_read,
+				truth.rows_read(key::oid, value->>1, total) > (value->>4)::bigint AS was_read,
 				(value->>5)::integer AS held,
 				coalesce((held_locks->>key)::integer, 0) AS lock,
 				coalesce((main_locks->>key)::integer, 0) AS main
@@ -93,9 +98,9 @@ BEGIN
 			SELECT coalesce(heap, oid) AS oid FROM b WHERE was_read
 			UNION
 			SELECT n.heap FROM n WHERE n.heap IS NOT NULL AND n.oid NOT IN (SELECT oid FROM b)
-				AND truth.rows_read(n.oid, total) > 0),
+				AND truth.rows_read(n.oid, n.kind::text, total) > 0),
 		result AS (
-			SELECT b.name, b.kind, heir.oid IS NOT NULL AS heir, b.lock, b.held, b.main, pg_relation_size(b.oid) AS bytes,
+			SELECT b.name, b.kind, heir.oid IS NOT NULL AS heir, b.lock, b.held, b.main, pg_table_size(b.oid) AS bytes,
 				(CASE WHEN b.oid IN (SELECT oid FROM was_read) THEN 1 ELSE 0 END)
 				+ (CASE WHEN coalesce(n.file, heir.file) <> b.file THEN 2 ELSE 0 END)
 				+ (CASE WHEN b.lock > 0 AND b.oid IN (SELECT heap FROM built) THEN 4 ELSE 0 END) AS work
