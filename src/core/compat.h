@@ -12,11 +12,17 @@
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/pg_attribute.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_publication.h"
+#include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "miscadmin.h"
 #include "nodes/execnodes.h"
@@ -112,6 +118,31 @@ pgxc_relation_ownercheck(Oid relid, Oid userid)
 #endif
 }
 
+/* May userid act as the owner of a function, type, schema, extension, role? */
+static inline bool
+pgxc_object_ownercheck(const ObjectAddress *object, Oid userid)
+{
+	if (object->classId == AuthIdRelationId)
+		return has_createrole_privilege(userid);
+#if PG_VERSION_NUM >= 160000
+	return object_ownercheck(object->classId, object->objectId, userid);
+#else
+	switch (object->classId)
+	{
+		case ProcedureRelationId:
+			return pg_proc_ownercheck(object->objectId, userid);
+		case TypeRelationId:
+			return pg_type_ownercheck(object->objectId, userid);
+		case NamespaceRelationId:
+			return pg_namespace_ownercheck(object->objectId, userid);
+		case ExtensionRelationId:
+			return pg_extension_ownercheck(object->objectId, userid);
+		default:
+			return false;
+	}
+#endif
+}
+
 /* May userid CLUSTER, VACUUM, ANALYZE this relation? */
 static inline bool
 pgxc_may_maintain(Oid relid, Oid userid)
@@ -142,17 +173,6 @@ pgxc_database_ownercheck(Oid database, Oid userid)
 	return object_ownercheck(DatabaseRelationId, database, userid);
 #else
 	return pg_database_ownercheck(database, userid);
-#endif
-}
-
-/* May userid CLUSTER, VACUUM, ANALYZE this relation? */
-static inline bool
-pgxc_may_reorganize(Oid relid, Oid userid)
-{
-#if PG_VERSION_NUM >= 170000
-	return pg_class_aclcheck(relid, userid, ACL_MAINTAIN) == ACLCHECK_OK;
-#else
-	return pgxc_relation_ownercheck(relid, userid);
 #endif
 }
 

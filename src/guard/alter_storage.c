@@ -119,8 +119,6 @@ replica_identity(PgxcAnalysis *a, Relation rel, ReplicaIdentityStmt *stmt)
 {
 	if (stmt->identity_type == REPLICA_IDENTITY_INDEX)
 		touch_named_index(a, rel, stmt->name, ShareLock);
-	pgxc_change(a, PGXC_ACTION_REDEFINE, RelationRelationId,
-				RelationGetRelid(rel), 0);
 }
 
 /*

@@ -20,6 +20,7 @@
 
 #include "core/compat.h"
 #include "guard/alter_table.h"
+#include "guard/pending.h"
 
 typedef bool (*SubcommandAnalyser)(PgxcAnalysis *a, Relation rel,
 								   AlterTableCmd *cmd, AlterTableStmt *stmt,
@@ -105,10 +106,12 @@ analyse_subcommands(PgxcAnalysis *a, Relation rel, AlterTableStmt *stmt,
 
 	foreach (lc, stmt->cmds)
 	{
+		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+
+		pgxc_pending_alter(a, rel, cmd, lock);
 		for (int i = 0; i < lengthof(analysers); i++)
 		{
-			if (analysers[i](a, rel, lfirst_node(AlterTableCmd, lc), stmt,
-							 lock))
+			if (analysers[i](a, rel, cmd, stmt, lock))
 				break;
 		}
 	}

@@ -103,7 +103,7 @@ cluster_partitions(PgxcAnalysis *a, Oid index)
 		if (get_rel_relkind(lfirst_oid(lc)) != RELKIND_INDEX)
 			continue;
 		relid = IndexGetRelation(lfirst_oid(lc), true);
-		if (OidIsValid(relid) && pgxc_may_reorganize(relid, GetUserId()))
+		if (OidIsValid(relid) && pgxc_may_maintain(relid, GetUserId()))
 			cluster_relation(a, relid, lfirst_oid(lc));
 	}
 }
@@ -145,7 +145,7 @@ has_indexes(Form_pg_class form, void *arg)
 {
 	return (form->relkind == RELKIND_RELATION ||
 			form->relkind == RELKIND_MATVIEW) &&
-		   form->relhasindex && pgxc_may_reorganize(form->oid, GetUserId());
+		   form->relhasindex && pgxc_may_maintain(form->oid, GetUserId());
 }
 
 /* Whatever was clustered before, if the user may. */

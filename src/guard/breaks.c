@@ -40,16 +40,19 @@
 
 /* For messages: cannot ... */
 const char *
-pgxc_action_verb(PgxcAction action)
+pgxc_change_verb(const PgxcChange *change)
 {
-	switch (action)
+	switch (change->action)
 	{
 		case PGXC_ACTION_ADD:
-			return "add to";
+			return "create";
 		case PGXC_ACTION_DROP:
 			return "drop";
 		case PGXC_ACTION_RENAME:
-			return "rename or move";
+			return change->object.objectSubId != 0 ||
+						   change->object.classId == AuthIdRelationId
+					   ? "rename"
+					   : "rename or move";
 		case PGXC_ACTION_RETYPE:
 			return "change the type of";
 		case PGXC_ACTION_REDEFINE:
@@ -61,7 +64,7 @@ pgxc_action_verb(PgxcAction action)
 		case PGXC_ACTION_BYPASS:
 			return "create or enable";
 		case PGXC_ACTION_ATTACH:
-			return "attach a table to";
+			return "attach a child to";
 		case PGXC_ACTION_DETACH:
 			return "detach";
 		case PGXC_ACTION_MOVE:
@@ -232,6 +235,13 @@ breaks_table(const PgxcChange *change, const PgxcOpen *migration)
 			return "its expressions run with the rights of the table's owner";
 		case PGXC_ACTION_BYPASS:
 			return "updates of the migration would not reach all rows";
+		case PGXC_ACTION_ATTACH:
+			/* To a partitioned table the server gives the trigger itself. */
+			return migration->dual_write &&
+						   get_rel_relkind(change->object.objectId) ==
+							   RELKIND_RELATION
+					   ? "the child would not have its trigger"
+					   : NULL;
 		case PGXC_ACTION_DETACH:
 			if (!migration->dual_write)
 				return NULL;
@@ -273,31 +283,22 @@ breaks_column(const PgxcChange *change, const PgxcOpen *migration)
 	}
 }
 
-/* An index, constraint or statistics object on the new column. */
+/* One of the things that the migration has built, by its name until contract. */
 static bool
-is_built_on_new_column(const PgxcChange *change, const PgxcOpen *migration,
-					   List *tree)
+is_piece(const PgxcChange *change, const PgxcOpen *migration)
 {
-	const ObjectAddress *object = &change->object;
-	ListCell *lc;
+	char *prefix = psprintf("_pgxc_%lld_", (long long) migration->id);
+	char *name = NULL;
 
-	if (!migration->dual_write || (object->classId != RelationRelationId &&
-								   object->classId != ConstraintRelationId &&
-								   object->classId != StatisticExtRelationId))
+	if (!migration->dual_write || (change->action != PGXC_ACTION_DROP &&
+								   change->action != PGXC_ACTION_RENAME))
 		return false;
-	if (change->action != PGXC_ACTION_DROP &&
-		change->action != PGXC_ACTION_RENAME)
-		return false;
-	foreach (lc, tree)
-	{
-		AttrNumber attnum = get_attnum(lfirst_oid(lc), migration->new_column);
-
-		if (attnum > 0 &&
-			depends_on(object->classId, object->objectId, RelationRelationId,
-					   lfirst_oid(lc), attnum))
-			return true;
-	}
-	return false;
+	if (change->object.classId == RelationRelationId &&
+		change->object.objectSubId == 0)
+		name = get_rel_name(change->object.objectId);
+	else if (change->object.classId == ConstraintRelationId)
+		name = get_constraint_name(change->object.objectId);
+	return name != NULL && strncmp(name, prefix, strlen(prefix)) == 0;
 }
 
 /* The trigger itself, or something that it cannot do without. */
@@ -370,7 +371,7 @@ pgxc_change_breaks(const PgxcChange *change, const PgxcOpen *migration,
 		list_member_oid(tree, object->objectId))
 		return object->objectSubId == 0 ? breaks_table(change, migration)
 										: breaks_column(change, migration);
-	if (is_built_on_new_column(change, migration, tree))
+	if (is_piece(change, migration))
 		return "it was built for the new column";
 	if (object->classId == RelationRelationId)
 		return NULL;

@@ -10,7 +10,7 @@
 
 extern bool pgxc_is_own_trigger(const ObjectAddress *object);
 extern Oid pgxc_table_of(const ObjectAddress *object);
-extern const char *pgxc_action_verb(PgxcAction action);
+extern const char *pgxc_change_verb(const PgxcChange *change);
 extern char *pgxc_change_breaks(const PgxcChange *change,
 								const PgxcOpen *migration, List *tree);
 extern bool pgxc_change_is_destructive(const PgxcChange *change,

@@ -37,7 +37,7 @@ typedef struct Row
 	int no;
 	const char *relation;
 	const PgxcEffect *effect; /* NULL: no relation is touched */
-	bool blocks;
+	bool takes_time;
 	const char *verdict;
 	const char *reason;
 	const char *alternative;
@@ -56,8 +56,6 @@ put_row(ReturnSetInfo *rsinfo, const Row *row)
 	Datum values[NUM_COLUMNS] = { 0 };
 	bool nulls[NUM_COLUMNS] = { 0 };
 	const PgxcEffect *effect = row->effect;
-	bool takes_time = effect && effect->work != PGXC_WORK_NONE &&
-					  !effect->new_here && effect->bytes > 0;
 
 	values[COL_STATEMENT_NO] = Int32GetDatum(row->no);
 	put_text(values, nulls, COL_RELATION, row->relation);
@@ -68,9 +66,9 @@ put_row(ReturnSetInfo *rsinfo, const Row *row)
 	put_text(values, nulls, COL_WORK,
 			 pgxc_work_text(effect ? effect->work : PGXC_WORK_NONE));
 	values[COL_BLOCKS_READS] =
-		BoolGetDatum(takes_time && effect->lock >= AccessExclusiveLock);
+		BoolGetDatum(row->takes_time && effect->lock >= AccessExclusiveLock);
 	values[COL_BLOCKS_WRITES] =
-		BoolGetDatum(takes_time && effect->lock >= ShareLock);
+		BoolGetDatum(row->takes_time && effect->lock >= ShareLock);
 	values[COL_ESTIMATED_BYTES] = Int64GetDatum(effect ? effect->bytes : 0);
 	put_text(values, nulls, COL_VERDICT, row->verdict);
 	put_text(values, nulls, COL_REASON, row->reason);
@@ -116,7 +114,7 @@ row_of(int no, const PgxcEffect *effect, const PgxcFinding *finding)
 	row.verdict = finding->breaks ? "would break" : "would block";
 	if (finding->breaks)
 	{
-		row.reason = psprintf("%s; %s", finding->message, finding->detail);
+		row.reason = psprintf("%s (%s)", finding->message, finding->detail);
 		row.alternative = NULL;
 	}
 	return row;
@@ -134,6 +132,7 @@ put_statement(ReturnSetInfo *rsinfo, int no, PgxcAnalysis *a)
 		PgxcFinding *finding = take_finding(&findings, effect->relid);
 		Row row = row_of(no, effect, finding);
 
+		row.takes_time = pgxc_effect_takes_time(a, effect);
 		/* One row for each relation: the rest is about the same one. */
 		while (take_finding(&findings, effect->relid) != NULL)
 			;

@@ -359,13 +359,14 @@ dependents_of(Walk *walk, const ObjectAddress *object)
 
 		ObjectAddressSubSet(dependent->object, row->classid, row->objid,
 							row->objsubid);
+		dependent->way = way_of(row->deptype);
 		/*
 		 * That our trigger depends on its columns is a net of ours: the guard
 		 * says better than "use CASCADE" what is wrong with the statement.
 		 */
-		dependent->way = pgxc_is_own_trigger(&dependent->object)
-							 ? WAY_FREE
-							 : way_of(row->deptype);
+		if (row->deptype == DEPENDENCY_NORMAL &&
+			pgxc_is_own_trigger(&dependent->object))
+			dependent->way = WAY_FREE;
 		if (object->objectSubId != 0 ||
 			!is_same_object(object, &dependent->object))
 			dependents = lappend(dependents, dependent);

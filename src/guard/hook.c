@@ -13,6 +13,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_trigger.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
@@ -90,8 +91,11 @@ may_do(const PgxcFinding *finding)
 {
 	Oid user = GetUserId();
 
-	if (superuser() || !OidIsValid(finding->relid))
+	if (superuser())
 		return true;
+	if (finding->breaks && finding->object.classId != RelationRelationId &&
+		finding->object.classId != TriggerRelationId)
+		return pgxc_object_ownercheck(&finding->object, user);
 	return pgxc_relation_ownercheck(finding->relid, user) ||
 		   pgxc_may_maintain(finding->relid, user);
 }

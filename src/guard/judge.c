@@ -46,6 +46,15 @@ pgxc_work_text(int work)
 	return text.len > 0 ? text.data : pstrdup("none");
 }
 
+static Oid
+table_of(Oid relid)
+{
+	ObjectAddress object;
+
+	ObjectAddressSet(object, RelationRelationId, relid);
+	return pgxc_table_of(&object);
+}
+
 /* Emptying a table gives it a new file, but that is no work. */
 static bool
 is_truncated(const PgxcAnalysis *a, Oid relid)
@@ -64,9 +73,22 @@ is_truncated(const PgxcAnalysis *a, Oid relid)
 }
 
 /*
- * Does it keep writers of a table (or readers of what is no table) waiting
- * while it does work that grows with it?  Not where nobody else can see the
- * table, or where it is smaller than pgxc.guard_min_table_size.
+ * Is there work that others can feel?  Not where nobody else can see the
+ * relation yet, or where there is nothing to work on.
+ */
+bool
+pgxc_effect_takes_time(const PgxcAnalysis *a, const PgxcEffect *effect)
+{
+	return effect->work != PGXC_WORK_NONE && effect->bytes > 0 &&
+		   !effect->new_here &&
+		   !isTempOrTempToastNamespace(get_rel_namespace(effect->relid)) &&
+		   !is_truncated(a, table_of(effect->relid));
+}
+
+/*
+ * Does it keep writers of a table (or readers of a materialized view) waiting
+ * while it does work that grows with it?  Not where the table is smaller than
+ * pgxc.guard_min_table_size.
  */
 bool
 pgxc_effect_blocks(const PgxcAnalysis *a, const PgxcEffect *effect)
@@ -80,11 +102,8 @@ pgxc_effect_blocks(const PgxcAnalysis *a, const PgxcEffect *effect)
 		default:
 			return false;
 	}
-	return effect->work != PGXC_WORK_NONE && effect->lock >= ShareLock &&
-		   !effect->new_here &&
-		   effect->bytes >= (int64) pgxc_guard_min_table_size * 1024 &&
-		   !isTempOrTempToastNamespace(get_rel_namespace(effect->relid)) &&
-		   !is_truncated(a, effect->relid);
+	return effect->lock >= ShareLock && pgxc_effect_takes_time(a, effect) &&
+		   effect->bytes >= (int64) pgxc_guard_min_table_size * 1024;
 }
 
 /* The migration whose tree the relation is in, or NULL. */
@@ -128,7 +147,9 @@ blocking_finding(const PgxcEffect *effect, const PgxcOpen *migration)
 	if (effect->reason)
 		appendStringInfo(&detail, " The reason: %s.", effect->reason);
 	if (migration)
-		appendStringInfo(&detail, " Migration \"%s\" is open on the table.",
+		appendStringInfo(&detail, " %s \"%s\" is open on it.",
+						 migration->expand_only ? "Expand-only phase"
+												: "Migration",
 						 migration->name);
 	finding->detail = detail.data;
 	if (effect->alternative)
@@ -157,6 +178,7 @@ breaking_finding(const PgxcChange *change, const PgxcOpen *migration,
 	char *what = describe_object(change);
 
 	finding->breaks = true;
+	finding->object = change->object;
 	finding->migration_id = migration->id;
 	finding->relid = change->object.classId == RelationRelationId
 						 ? change->object.objectId
@@ -164,7 +186,7 @@ breaking_finding(const PgxcChange *change, const PgxcOpen *migration,
 	finding->relation = what;
 	finding->message =
 		psprintf("cannot %s %s while %s \"%s\" is open",
-				 pgxc_action_verb(change->action), what,
+				 pgxc_change_verb(change), what,
 				 migration->expand_only ? "expand-only phase" : "migration",
 				 migration->name);
 	finding->detail =

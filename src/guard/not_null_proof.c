@@ -12,6 +12,7 @@
 
 #include "core/compat.h"
 #include "guard/analysis.h"
+#include "guard/pending.h"
 
 /* The valid CHECK constraints of a relation, as a list that is and-ed. */
 static List *
@@ -65,5 +66,8 @@ pgxc_not_null_is_proved(PgxcAnalysis *a, Relation rel, AttrNumber attnum)
 	/* Not so even of a composite column: the server tests no fields. */
 	test->argisrow = false;
 	test->location = -1;
-	return predicate_implied_by(list_make1(test), valid_checks(rel), true);
+	return predicate_implied_by(list_make1(test),
+								list_concat(valid_checks(rel),
+											pgxc_pending_checks(a, rel)),
+								true);
 }

@@ -66,7 +66,7 @@ vacuum_work(VacuumStmt *stmt)
 static bool
 is_permitted(Relation rel)
 {
-	return pgxc_may_reorganize(RelationGetRelid(rel), GetUserId()) ||
+	return pgxc_may_maintain(RelationGetRelid(rel), GetUserId()) ||
 		   (pgxc_database_ownercheck(MyDatabaseId, GetUserId()) &&
 			!rel->rd_rel->relisshared);
 }

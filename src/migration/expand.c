@@ -16,7 +16,9 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "optimizer/optimizer.h"
+#include "parser/analyze.h"
 #include "rewrite/rewriteHandler.h"
+#include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -85,6 +87,29 @@ depend_on_columns(Oid relid, const char *trigger, const char *new_column,
 	CommandCounterIncrement();
 }
 
+/* The same for what an expression calls, reads or is made of. */
+static void
+depend_on_expression(Oid relid, const char *trigger, const char *expression)
+{
+	ObjectAddress depender;
+	char *sql;
+	Query *query;
+
+	if (strcmp(expression, PGXC_COPY) == 0 ||
+		strcmp(expression, PGXC_NO_WAY) == 0)
+		return;
+	sql = psprintf("SELECT %s FROM ONLY %s AS t", expression,
+				   pgxc_qualified_name(relid));
+	query =
+		parse_analyze_fixedparams(linitial_node(RawStmt, pg_parse_query(sql)),
+								  sql, NULL, 0, NULL);
+	ObjectAddressSet(depender, TriggerRelationId,
+					 get_trigger_oid(relid, trigger, false));
+	recordDependencyOnExpr(
+		&depender, (Node *) linitial_node(TargetEntry, query->targetList)->expr,
+		query->rtable, DEPENDENCY_NORMAL);
+}
+
 /*
  * Create the trigger that keeps the columns equal, on a table and (the server
  * does so) its partitions.  The caller holds ACCESS EXCLUSIVE on all of them.
@@ -123,6 +148,9 @@ pgxc_create_trigger(Oid relid, int64 id, const char *name,
 			 quote_identifier(trigger));
 	foreach (lc, pgxc_migration_tree(relid))
 		depend_on_columns(lfirst_oid(lc), trigger, new_column, old_columns);
+	depend_on_expression(relid, trigger, up);
+	foreach (lc, downs)
+		depend_on_expression(relid, trigger, (char *) lfirst(lc));
 }
 
 /* A column of the new type that is NULL in every row. */
