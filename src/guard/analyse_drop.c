@@ -29,6 +29,7 @@
 
 #include "guard/analysis.h"
 #include "guard/drop_closure.h"
+#include "guard/pending.h"
 
 static List *
 lappend_address(List *addresses, Oid classid, Oid objid, int subid)
@@ -85,7 +86,7 @@ named_relations(PgxcAnalysis *a, DropStmt *stmt, List **addresses)
 			*addresses =
 				lappend_address(*addresses, RelationRelationId, relid, 0);
 		}
-		else if (!stmt->missing_ok && a->pending == NULL)
+		else if (!stmt->missing_ok && pgxc_pending_is_empty(a->pending))
 			return false;
 	}
 	return true;
@@ -201,13 +202,14 @@ drop_objects(PgxcAnalysis *a, DropStmt *stmt)
 
 		if (belongs_to_missing_relation(a, stmt, (List *) name))
 		{
-			if (!stmt->missing_ok && a->pending == NULL)
+			if (!stmt->missing_ok && pgxc_pending_is_empty(a->pending))
 				return;
 			continue;
 		}
 		address =
 			get_object_address(stmt->removeType, name, &rel, AccessShareLock,
-							   stmt->missing_ok || a->pending != NULL);
+							   stmt->missing_ok ||
+								   !pgxc_pending_is_empty(a->pending));
 		if (rel != NULL)
 			relation_close(rel, NoLock);
 		if (!OidIsValid(address.objectId))

@@ -137,8 +137,7 @@ add_relation(PgxcPending *pending, int no, const char *schema, const char *name)
 static void
 make_relation(PgxcPending *pending, int no, const RangeVar *name)
 {
-	if (name == NULL ||
-		OidIsValid(RangeVarGetRelid(name, NoLock, true)))
+	if (name == NULL || OidIsValid(RangeVarGetRelid(name, NoLock, true)))
 		return;
 	add_relation(pending, no, name->schemaname, name->relname);
 }
