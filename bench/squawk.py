@@ -7,10 +7,10 @@ TRUTH.json is what t/410_ddl_truth.pl writes: a line for each form of the
 corpus, with what check_ddl said and what the statement did.  bench/squawk.sh
 makes it and calls this.
 
-A statement blocks if, on a relation with data that was there before it, it
-held a lock that conflicts with ROW EXCLUSIVE (SHARE and stronger) and did work
-there that grows with the data: it read rows, or wrote a file of more than one
-page anew.  TRUNCATE and DROP lock, but do no such work.
+A statement blocks if, on a relation with data that was there before it and that
+others can see, it held a lock that conflicts with ROW EXCLUSIVE (SHARE and stronger) and did work
+there that grows with the data: it read rows, or wrote a file anew that
+is larger than an empty one.  TRUNCATE and DROP lock, but do no such work.
 """
 import argparse
 import collections
@@ -21,7 +21,8 @@ import sys
 
 CONFLICTS = {"ShareLock", "ShareRowExclusiveLock", "ExclusiveLock", "AccessExclusiveLock"}
 SCAN, REWRITE, INDEX_BUILD = 1, 2, 4
-PAGE = 8192
+# The files of an empty table, and of an empty index, are not larger.
+EMPTY = {False: 8192, True: 2 * 8192}
 
 # What squawk's rules say themselves is a scan, a rewrite or an index build
 # while writes wait.
@@ -49,7 +50,12 @@ def blocks(form):
     """Did the statement, by the definition above?"""
     return any(
         row["lock"] in CONFLICTS
-        and (row["work"] & SCAN or row["work"] & REWRITE and (row["bytes"] or 0) > PAGE)
+        and not row["temp"]
+        and (
+            row["work"] & SCAN
+            or row["work"] & REWRITE
+            and (row["bytes"] or 0) > EMPTY[row["kind"] == "i"]
+        )
         for row in form["was"]
     )
 
@@ -129,7 +135,7 @@ def main():
         broken = squawk_rules(args.squawk, args.pg_version, sql)
         rules.update(broken)
         syntax_errors += "syntax-error" in broken
-        tools[0].count(sql, blocking, any(row["blocks_writes"] for row in said))
+        tools[0].count(sql, blocking, any(row["would_block"] for row in said))
         tools[1].count(sql, blocking, bool(broken & WORK_RULES))
         tools[2].count(sql, blocking, bool(broken & (WORK_RULES | LOCK_RULES)))
 

@@ -172,6 +172,8 @@ sub truth_node
 		jit => 'off',
 		max_parallel_workers_per_gather => 0,
 		max_parallel_maintenance_workers => 0,
+		# What an empty table has with its indexes is less.
+		'pgxc.guard_min_table_size' => '25kB',
 		%conf);
 
 	$node->safe_psql('postgres', "CREATE DATABASE $fixture");

@@ -97,7 +97,8 @@ judge_drop(const PgxcOpen *migration, Oid classid, Oid objid, int subid)
 	ObjectAddressSubSet(change.object, classid, objid, subid);
 	if (classid != ExtensionRelationId &&
 		(classid != RelationRelationId ||
-		 (subid == 0 && objid != migration->relid)))
+		 (subid == 0 && objid != migration->relid &&
+		  !pgxc_is_part_of_pgxc(&change.object))))
 		return;
 	reason = pgxc_change_breaks(&change, migration, pgxc_open_tree(migration));
 	if (reason != NULL)

@@ -15,6 +15,7 @@
 #include "catalog/dependency.h"
 #include "catalog/index.h"
 #include "catalog/indexing.h"
+#include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
@@ -301,11 +302,81 @@ is_piece(const PgxcChange *change, const PgxcOpen *migration)
 	return name != NULL && strncmp(name, prefix, strlen(prefix)) == 0;
 }
 
-/* The trigger itself, or something that it cannot do without. */
+/* The schema that an object is in; InvalidOid for one that is in none. */
+static Oid
+schema_of(const ObjectAddress *object)
+{
+	Oid table = pgxc_table_of(object);
+
+	if (OidIsValid(table))
+		return get_rel_namespace(table);
+	if (object->classId == NamespaceRelationId)
+		return object->objectId;
+	if (!is_objectclass_supported(object->classId) ||
+		get_object_attnum_namespace(object->classId) == InvalidAttrNumber)
+		return InvalidOid;
+	return get_object_namespace(object);
+}
+
+/* Does the trigger depend on anything in a schema?  It names it in full. */
+static bool
+depends_on_schema(Oid trigger, Oid schema)
+{
+	Relation depend = table_open(DependRelationId, AccessShareLock);
+	ScanKeyData key[2];
+	SysScanDesc scan;
+	HeapTuple tuple;
+	bool found = false;
+
+	ScanKeyInit(&key[0], Anum_pg_depend_classid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(TriggerRelationId));
+	ScanKeyInit(&key[1], Anum_pg_depend_objid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(trigger));
+	scan =
+		systable_beginscan(depend, DependDependerIndexId, true, NULL, 2, key);
+	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_depend row = (Form_pg_depend) GETSTRUCT(tuple);
+		ObjectAddress object;
+
+		ObjectAddressSet(object, row->refclassid, row->refobjid);
+		found = schema_of(&object) == schema;
+	}
+	systable_endscan(scan);
+	table_close(depend, AccessShareLock);
+	return found;
+}
+
+/* Is it the trigger itself, or something that it cannot do without? */
+static bool
+trigger_needs(Oid trigger, const PgxcChange *change)
+{
+	const ObjectAddress *object = &change->object;
+
+	switch (object->classId)
+	{
+		case TriggerRelationId:
+			return object->objectId == trigger;
+		case NamespaceRelationId:
+			return change->action == PGXC_ACTION_RENAME &&
+				   depends_on_schema(trigger, object->objectId);
+		case RelationRelationId:
+			/* One that the expressions read. */
+			return (change->action == PGXC_ACTION_DROP ||
+					change->action == PGXC_ACTION_RENAME ||
+					change->action == PGXC_ACTION_RETYPE) &&
+				   depends_on(TriggerRelationId, trigger, RelationRelationId,
+							  object->objectId,
+							  object->objectSubId ? object->objectSubId : -1);
+		default:
+			return depends_on(TriggerRelationId, trigger, object->classId,
+							  object->objectId, 0);
+	}
+}
+
 static char *
 breaks_trigger(const PgxcChange *change, const PgxcOpen *migration, List *tree)
 {
-	const ObjectAddress *object = &change->object;
 	ListCell *lc;
 
 	if (!migration->dual_write || change->action == PGXC_ACTION_ADD)
@@ -314,17 +385,35 @@ breaks_trigger(const PgxcChange *change, const PgxcOpen *migration, List *tree)
 	{
 		Oid trigger = trigger_of(migration, lfirst_oid(lc));
 
-		if (!OidIsValid(trigger))
+		if (!OidIsValid(trigger) || !trigger_needs(trigger, change))
 			continue;
-		if (object->classId == TriggerRelationId && object->objectId == trigger)
-			return "it keeps both columns equal";
-		if (object->classId != RelationRelationId &&
-			object->classId != TriggerRelationId &&
-			depends_on(TriggerRelationId, trigger, object->classId,
-					   object->objectId, 0))
-			return "the trigger that keeps both columns equal needs it";
+		return change->object.classId == TriggerRelationId
+				   ? "it keeps both columns equal"
+				   : "the trigger that keeps both columns equal needs it";
 	}
 	return NULL;
+}
+
+/* Is it the extension, or something that it is made of? */
+bool
+pgxc_is_part_of_pgxc(const ObjectAddress *object)
+{
+	Oid extension = get_extension_oid("pgxc", true);
+	Oid table = pgxc_table_of(object);
+
+	if (!OidIsValid(extension) || object->classId == ExtensionRelationId)
+		return OidIsValid(extension) && object->objectId == extension;
+	return getExtensionOfObject(OidIsValid(table) ? RelationRelationId
+												  : object->classId,
+								OidIsValid(table) ? table : object->objectId) ==
+		   extension;
+}
+
+static bool
+takes_apart(PgxcAction action)
+{
+	return action != PGXC_ACTION_ADD && action != PGXC_ACTION_ATTACH &&
+		   action != PGXC_ACTION_MOVE;
 }
 
 static char *
@@ -332,18 +421,19 @@ breaks_surroundings(const PgxcChange *change, const PgxcOpen *migration)
 {
 	const ObjectAddress *object = &change->object;
 
-	if (object->classId == ExtensionRelationId)
-		return change->action == PGXC_ACTION_DROP &&
-					   object->objectId == get_extension_oid("pgxc", true)
-				   ? "the migration is its work"
-				   : NULL;
+	if (takes_apart(change->action) && pgxc_is_part_of_pgxc(object))
+		return "the migration is its work";
 	if (object->classId == NamespaceRelationId)
-		return (change->action == PGXC_ACTION_DROP ||
-				(change->action == PGXC_ACTION_RENAME &&
-				 migration->dual_write)) &&
-					   object->objectId == get_rel_namespace(migration->relid)
+	{
+		if (change->action != PGXC_ACTION_DROP &&
+			change->action != PGXC_ACTION_RENAME)
+			return NULL;
+		if (object->objectId == get_namespace_oid("pgxc", true))
+			return "the migration is written there";
+		return object->objectId == get_rel_namespace(migration->relid)
 				   ? "its table is in it"
 				   : NULL;
+	}
 	if (object->classId == AuthIdRelationId)
 	{
 		char *name = GetUserNameFromId(object->objectId, true);
@@ -366,6 +456,7 @@ pgxc_change_breaks(const PgxcChange *change, const PgxcOpen *migration,
 				   List *tree)
 {
 	const ObjectAddress *object = &change->object;
+	char *reason;
 
 	if (object->classId == RelationRelationId &&
 		list_member_oid(tree, object->objectId))
@@ -373,29 +464,8 @@ pgxc_change_breaks(const PgxcChange *change, const PgxcOpen *migration,
 										: breaks_column(change, migration);
 	if (is_piece(change, migration))
 		return "it was built for the new column";
-	if (object->classId == RelationRelationId)
-		return NULL;
-	if (object->classId == TriggerRelationId ||
-		object->classId == ProcedureRelationId ||
-		object->classId == TypeRelationId)
-		return breaks_trigger(change, migration, tree);
-	return breaks_surroundings(change, migration);
-}
-
-/* The schema that an object is in; InvalidOid for one that is in none. */
-static Oid
-schema_of(const ObjectAddress *object)
-{
-	Oid table = pgxc_table_of(object);
-
-	if (OidIsValid(table))
-		return get_rel_namespace(table);
-	if (object->classId == NamespaceRelationId)
-		return object->objectId;
-	if (!is_objectclass_supported(object->classId) ||
-		get_object_attnum_namespace(object->classId) == InvalidAttrNumber)
-		return InvalidOid;
-	return get_object_namespace(object);
+	reason = breaks_trigger(change, migration, tree);
+	return reason != NULL ? reason : breaks_surroundings(change, migration);
 }
 
 /*

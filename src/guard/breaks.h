@@ -8,6 +8,7 @@
 #include "guard/effect.h"
 #include "guard/open_migrations.h"
 
+extern bool pgxc_is_part_of_pgxc(const ObjectAddress *object);
 extern bool pgxc_is_own_trigger(const ObjectAddress *object);
 extern Oid pgxc_table_of(const ObjectAddress *object);
 extern const char *pgxc_change_verb(const PgxcChange *change);

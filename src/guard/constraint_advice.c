@@ -47,8 +47,10 @@ full_name(Oid relid)
 									  get_rel_name(relid));
 }
 
-static void pg_attribute_printf(2, 3)
-	append(StringInfo text, const char *format, ...)
+static void append(StringInfo text, const char *format, ...) PGXC_PRINTF(2, 3);
+
+static void
+append(StringInfo text, const char *format, ...)
 {
 	va_list args;
 	int needed;

@@ -168,6 +168,16 @@ read_migration(HeapTuple tuple, TupleDesc desc)
 	return open;
 }
 
+static int
+by_id(const ListCell *a, const ListCell *b)
+{
+	int64 left = ((const PgxcOpen *) lfirst(a))->id;
+	int64 right = ((const PgxcOpen *) lfirst(b))->id;
+
+	return left < right ? -1 : left > right;
+}
+
+/* In the order of their ids: the same statement gets the same answer. */
 static List *
 read_table(Oid relid)
 {
@@ -186,6 +196,7 @@ read_table(Oid relid)
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
+	list_sort(list, by_id);
 	return list;
 }
 

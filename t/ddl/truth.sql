@@ -68,7 +68,7 @@ BEGIN
 END $$;
 
 -- What has become of the relations of the snapshot: [{ rel, lock, work, held,
--- main, kind, heir, bytes }], held being the lock of before, main the lock before the last
+-- main, kind, heir, bytes, temp }], held being the lock of before, main the lock before the last
 -- commit, bytes the size of the table at the end.
 --
 -- A relation that is gone lives on in one of the same name (heir): ALTER TYPE
@@ -100,15 +100,18 @@ BEGIN
 			SELECT n.heap FROM n WHERE n.heap IS NOT NULL AND n.oid NOT IN (SELECT oid FROM b)
 				AND truth.rows_read(n.oid, n.kind::text, total) > 0),
 		result AS (
-			SELECT b.name, b.kind, heir.oid IS NOT NULL AS heir, b.lock, b.held, b.main, pg_table_size(b.oid) AS bytes,
+			SELECT b.name, b.kind, heir.oid IS NOT NULL AS heir, b.lock, b.held, b.main, 
+				pg_relation_size(b.oid) + coalesce(pg_relation_size(c.reltoastrelid), 0) AS bytes,
+				c.relpersistence = 't' AS temp,
 				(CASE WHEN b.oid IN (SELECT oid FROM was_read) THEN 1 ELSE 0 END)
 				+ (CASE WHEN coalesce(n.file, heir.file) <> b.file THEN 2 ELSE 0 END)
 				+ (CASE WHEN b.lock > 0 AND b.oid IN (SELECT heap FROM built) THEN 4 ELSE 0 END) AS work
 			FROM b LEFT JOIN n ON n.oid = b.oid
-				LEFT JOIN n heir ON heir.name = b.name AND heir.kind = b.kind AND n.oid IS NULL)
+				LEFT JOIN n heir ON heir.name = b.name AND heir.kind = b.kind AND n.oid IS NULL
+				LEFT JOIN pg_catalog.pg_class c ON c.oid = b.oid)
 		SELECT coalesce(jsonb_agg(jsonb_build_object('rel', name,
 			'lock', coalesce(truth.mode(lock), ''), 'held', coalesce(truth.mode(held), ''),
-			'main', coalesce(truth.mode(main), ''), 'work', work, 'kind', kind, 'heir', heir, 'bytes', bytes) ORDER BY name), '[]')::text
+			'main', coalesce(truth.mode(main), ''), 'work', work, 'kind', kind, 'heir', heir, 'bytes', bytes, 'temp', temp) ORDER BY name), '[]')::text
 		FROM result WHERE lock > 0 OR work > 0);
 END $$;
 
@@ -122,7 +125,7 @@ BEGIN
 				bit_or((CASE WHEN work LIKE '%scan%' THEN 1 ELSE 0 END)
 					+ (CASE WHEN work LIKE '%rewrite%' THEN 2 ELSE 0 END)
 					+ (CASE WHEN work LIKE '%index build%' THEN 4 ELSE 0 END)) AS work,
-				bool_or(blocks_writes) AS blocks_writes,
+				bool_or(verdict = 'would block') AS would_block,
 				count(*) - count(DISTINCT statement_no) AS twice
 			FROM pgxc.check_ddl(sql)
 			WHERE to_regclass(relation) IS NOT NULL GROUP BY 1) r);
