@@ -12,6 +12,7 @@
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
+#include "nodes/nodeFuncs.h"
 #include "parser/parse_func.h"
 #include "parser/parse_type.h"
 #include "tcop/tcopprot.h"
@@ -127,6 +128,49 @@ sql_body(CreateFunctionStmt *stmt)
 	return language && strcmp(language, "sql") == 0 ? body : NULL;
 }
 
+typedef struct ParameterWalk
+{
+	PgxcAnalysis *a;
+	Oid types[FUNC_MAX_ARGS];
+	int n;
+} ParameterWalk;
+
+/* $1.field: a body that is kept depends on the row that has the field. */
+static bool
+touch_parameter_fields(Node *node, void *context)
+{
+	ParameterWalk *walk = (ParameterWalk *) context;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, A_Indirection) &&
+		IsA(((A_Indirection *) node)->arg, ParamRef))
+	{
+		int number = ((ParamRef *) ((A_Indirection *) node)->arg)->number;
+
+		if (number > 0 && number <= walk->n)
+			pgxc_touch_relation(walk->a,
+								get_typ_typrelid(
+									getBaseType(walk->types[number - 1])),
+								AccessShareLock);
+	}
+	/* The server's walker does not know this one. */
+	if (IsA(node, ReturnStmt))
+		return touch_parameter_fields(((ReturnStmt *) node)->returnval,
+									  context);
+	return raw_expression_tree_walker(node, touch_parameter_fields, context);
+}
+
+static void
+touch_kept_body(PgxcAnalysis *a, CreateFunctionStmt *stmt)
+{
+	ParameterWalk walk = { .a = a };
+
+	if (argument_types(stmt, walk.types, &walk.n))
+		(void) touch_parameter_fields(stmt->sql_body, &walk);
+	pgxc_touch_raw_query(a, stmt->sql_body, check_function_bodies, true);
+}
+
 static void
 create_function(PgxcAnalysis *a, CreateFunctionStmt *stmt)
 {
@@ -140,7 +184,7 @@ create_function(PgxcAnalysis *a, CreateFunctionStmt *stmt)
 		pgxc_touch_raw_expression(a,
 								  lfirst_node(FunctionParameter, lc)->defexpr);
 	if (stmt->sql_body)
-		pgxc_touch_raw_query(a, stmt->sql_body, check_function_bodies, true);
+		touch_kept_body(a, stmt);
 	else if (body && check_function_bodies && !is_polymorphic(stmt))
 		pgxc_touch_raw_query(a, (Node *) pg_parse_query(body), true, false);
 }
