@@ -98,6 +98,8 @@ pgxc_effect_blocks(const PgxcAnalysis *a, const PgxcEffect *effect)
 		case RELKIND_RELATION:
 		case RELKIND_PARTITIONED_TABLE:
 		case RELKIND_MATVIEW:
+		/* Whoever plans a query of the table opens its indexes. */
+		case RELKIND_INDEX:
 			break;
 		default:
 			return false;
@@ -121,6 +123,20 @@ migration_on(Oid relid, List *open, List *trees)
 	return NULL;
 }
 
+static const char *
+kind_name(Oid relid)
+{
+	switch (get_rel_relkind(relid))
+	{
+		case RELKIND_MATVIEW:
+			return "materialized view";
+		case RELKIND_INDEX:
+			return "index";
+		default:
+			return "table";
+	}
+}
+
 static PgxcFinding *
 blocking_finding(const PgxcEffect *effect, const PgxcOpen *migration)
 {
@@ -136,10 +152,10 @@ blocking_finding(const PgxcEffect *effect, const PgxcOpen *migration)
 	finding->lock = effect->lock;
 	finding->migration_id = migration ? migration->id : 0;
 	finding->message =
-		psprintf("this statement would block %s table %s",
+		psprintf("this statement would block %s %s %s",
 				 effect->lock >= AccessExclusiveLock ? "reads and writes of"
 													 : "writes to",
-				 effect->relation);
+				 kind_name(effect->relid), effect->relation);
 	initStringInfo(&detail);
 	appendStringInfo(&detail,
 					 "It holds %s during work that takes time: %s (%s).", lock,
@@ -297,7 +313,8 @@ pgxc_judge(PgxcAnalysis *a, List *open, bool every_table)
 	foreach (lc, a->effects)
 	{
 		PgxcEffect *effect = (PgxcEffect *) lfirst(lc);
-		PgxcOpen *migration = migration_on(effect->relid, open, trees);
+		PgxcOpen *migration =
+			migration_on(table_of(effect->relid), open, trees);
 
 		if ((migration != NULL || every_table) && pgxc_effect_blocks(a, effect))
 			findings = lappend(findings, blocking_finding(effect, migration));

@@ -116,7 +116,10 @@ refresh_anew(PgxcAnalysis *a, Relation matview, bool with_data)
 					  "its query is run into a new file");
 	effect = pgxc_effect_find(a, relid);
 	if (!with_data)
+	{
+		pgxc_change(a, PGXC_ACTION_TRUNCATE, RelationRelationId, relid, 0);
 		return;
+	}
 	/* The indexes are built on what is read now, not on what was there. */
 	if (touch_query(a, matview) && (effect->work & PGXC_WORK_INDEX_BUILD))
 		effect->work |= PGXC_WORK_SCAN;
