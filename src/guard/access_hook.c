@@ -135,26 +135,34 @@ look_at(ObjectAccessType access, Oid classid, Oid objid, int subid)
 	}
 }
 
+static bool
+is_to_be_looked_at(void)
+{
+	return pgxc_guard != PGXC_GUARD_OFF &&
+		   !(pgxc_allowed_hazards() & PGXC_ALLOW_BREAK) &&
+		   !pgxc_statement_was_let_pass() && pgxc_guard_is_awake() &&
+		   pgxc_any_open_migration();
+}
+
 static void
 guard_object_access(ObjectAccessType access, Oid classid, Oid objid, int subid,
 					void *arg)
 {
 	if (prev_object_access)
 		prev_object_access(access, classid, objid, subid, arg);
-	if (access != OAT_DROP && access != OAT_POST_ALTER &&
-		!(access == OAT_POST_CREATE && classid == ProcedureRelationId))
-		return;
-	if (at_work || !IsTransactionState() || pgxc_guard == PGXC_GUARD_OFF ||
-		(pgxc_allowed_hazards() & PGXC_ALLOW_BREAK) ||
-		pgxc_statement_was_let_pass() || !pgxc_guard_is_awake() ||
-		!pgxc_any_open_migration())
+	if ((access != OAT_DROP && access != OAT_POST_ALTER &&
+		 access != OAT_POST_CREATE) ||
+		at_work || !IsTransactionState())
 		return;
 
 	/* Looking is done with the server's own functions. */
 	at_work = true;
 	PG_TRY();
 	{
-		look_at(access, classid, objid, subid);
+		pgxc_judge_again();
+		if ((access != OAT_POST_CREATE || classid == ProcedureRelationId) &&
+			is_to_be_looked_at())
+			look_at(access, classid, objid, subid);
 	}
 	PG_FINALLY();
 	{

@@ -9,6 +9,7 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/relation.h"
 #include "access/table.h"
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
@@ -27,6 +28,7 @@
 #include "rewrite/rewriteSupport.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/syscache.h"
 
 #include "core/compat.h"
@@ -198,6 +200,24 @@ rename_clones(PgxcAnalysis *a, Oid partition, List **parents)
 	table_close(triggers, AccessShareLock);
 }
 
+/* By its new name it may fire after others: as if it were a new one. */
+static void
+note_new_order(PgxcAnalysis *a, Oid relid, Oid trigger, const char *name)
+{
+	Relation rel = relation_open(relid, AccessShareLock);
+
+	for (int i = 0; rel->trigdesc && i < rel->trigdesc->numtriggers; i++)
+	{
+		const Trigger *found = &rel->trigdesc->triggers[i];
+
+		if (found->tgoid == trigger && TRIGGER_FOR_BEFORE(found->tgtype) &&
+			TRIGGER_FOR_ROW(found->tgtype))
+			pgxc_change(a, PGXC_ACTION_ADD, RelationRelationId, relid, 0)
+				->what = psprintf("trigger \"%s\"", name);
+	}
+	relation_close(rel, NoLock);
+}
+
 /* All partitions are locked, even if they have no clone of it. */
 static void
 rename_trigger(PgxcAnalysis *a, RenameStmt *stmt)
@@ -218,6 +238,7 @@ rename_trigger(PgxcAnalysis *a, RenameStmt *stmt)
 	if (!OidIsValid(trigger))
 		return;
 	pgxc_change(a, PGXC_ACTION_RENAME, TriggerRelationId, trigger, 0);
+	note_new_order(a, relid, trigger, stmt->newname);
 	parents = list_make1_oid(trigger);
 	foreach (lc, relids)
 		rename_clones(a, lfirst_oid(lc), &parents);

@@ -120,9 +120,7 @@ pgxc_resolve(PgxcAnalysis *a, const RangeVar *name)
 {
 	Oid relid = RangeVarGetRelid(name, AccessShareLock, true);
 
-	if (!OidIsValid(relid))
-		(void) pgxc_pending_touch(a, name);
-	return relid;
+	return OidIsValid(relid) ? relid : pgxc_pending_resolve(a, name);
 }
 
 static int64

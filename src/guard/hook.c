@@ -12,9 +12,11 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_trigger.h"
 #include "commands/extension.h"
+#include "commands/tablecmds.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
 #include "tcop/utility.h"
@@ -42,6 +44,11 @@ static bool let_pass = false;
 
 /* How many DDL statements run, one within the other. */
 static int watched = 0;
+
+/* The innermost, and what was open when it was judged. */
+static const PlannedStmt *running = NULL;
+static const char *running_source = NULL;
+static uint64 judged_at = 0;
 
 bool
 pgxc_statement_was_let_pass(void)
@@ -163,18 +170,17 @@ act_on(const PgxcFinding *finding, PgxcAnalysis *a)
 }
 
 /*
- * Before the statement takes a lock.  Throws 55006 or 55000 to refuse it, and
- * 55P03 if its locks cannot be had.
+ * Throws 55006 or 55000 to refuse the statement, and 55P03 if its locks cannot
+ * be had.  again: it has its locks.
  */
 static void
-judge_statement(const PlannedStmt *stmt, const char *source)
+judge_statement(const PlannedStmt *stmt, const char *source, bool again)
 {
 	MemoryContext context =
 		AllocSetContextCreate(CurrentMemoryContext, "pgxc guard",
 							  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	bool every_table = pgxc_guard_scope == PGXC_SCOPE_ALL_TABLES;
-	uint64 generation;
 
 	do
 	{
@@ -182,7 +188,7 @@ judge_statement(const PlannedStmt *stmt, const char *source)
 		List *open;
 		ListCell *lc;
 
-		generation = pgxc_open_migrations_generation();
+		judged_at = pgxc_open_migrations_generation();
 		a = pgxc_analyse(stmt, source, NULL);
 		open = pgxc_open_migrations();
 		foreach (lc, pgxc_judge(a, open, every_table))
@@ -192,13 +198,30 @@ judge_statement(const PlannedStmt *stmt, const char *source)
 			if (may_do(finding))
 				act_on(finding, a);
 		}
-		if (pgxc_guard != PGXC_GUARD_OFF)
+		if (pgxc_guard != PGXC_GUARD_OFF && !again)
 			pgxc_lock_before(a, stmt->utilityStmt, open, every_table);
 		/* Who was in our way may have opened a migration. */
-	} while (!let_pass && generation != pgxc_open_migrations_generation());
+	} while (!let_pass && !again &&
+			 judged_at != pgxc_open_migrations_generation());
 
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
+}
+
+/*
+ * The statement has got its lock, and is about to change something.  While it
+ * waited a migration may have begun: then judge it again.  Throws 55006 or
+ * 55000.
+ */
+void
+pgxc_judge_again(void)
+{
+	if (running == NULL || let_pass ||
+		judged_at == pgxc_open_migrations_generation())
+		return;
+	judged_at = pgxc_open_migrations_generation();
+	if (pgxc_guard_is_awake())
+		judge_statement(running, running_source, true);
 }
 
 static void
@@ -214,6 +237,38 @@ run(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 								params, queryEnv, dest, qc);
 }
 
+/* Row security: not every version of the server calls a hook for it. */
+static bool
+calls_no_hook(const Node *stmt)
+{
+	ListCell *lc;
+
+	if (!IsA(stmt, AlterTableStmt))
+		return false;
+	foreach (lc, ((const AlterTableStmt *) stmt)->cmds)
+	{
+		switch (lfirst_node(AlterTableCmd, lc)->subtype)
+		{
+			case AT_EnableRowSecurity:
+			case AT_ForceRowSecurity:
+				return true;
+			default:
+				break;
+		}
+	}
+	return false;
+}
+
+/* So the moment under the lock, but before the change, has to be made. */
+static void
+lock_and_judge_again(const AlterTableStmt *stmt)
+{
+	(void) RangeVarGetRelidExtended(stmt->relation, AccessExclusiveLock,
+									RVR_MISSING_OK,
+									RangeVarCallbackOwnsRelation, NULL);
+	pgxc_judge_again();
+}
+
 static void
 guard_process_utility(PlannedStmt *pstmt, const char *queryString,
 					  bool readOnlyTree, ProcessUtilityContext context,
@@ -221,6 +276,9 @@ guard_process_utility(PlannedStmt *pstmt, const char *queryString,
 					  DestReceiver *dest, QueryCompletion *qc)
 {
 	bool outer_let_pass = let_pass;
+	const PlannedStmt *outer = running;
+	const char *outer_source = running_source;
+	uint64 outer_judged_at = judged_at;
 
 	/* A subcommand was judged with the statement that it is a part of. */
 	if (!pgxc_is_ddl(pstmt->utilityStmt) ||
@@ -237,7 +295,13 @@ guard_process_utility(PlannedStmt *pstmt, const char *queryString,
 	PG_TRY();
 	{
 		if (pgxc_guard_is_awake())
-			judge_statement(pstmt, queryString);
+			judge_statement(pstmt, queryString, false);
+		else
+			judged_at = pgxc_open_migrations_generation();
+		running = pstmt;
+		running_source = queryString;
+		if (calls_no_hook(pstmt->utilityStmt) && pgxc_is_installed())
+			lock_and_judge_again((AlterTableStmt *) pstmt->utilityStmt);
 		run(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest,
 			qc);
 		if (let_pass)
@@ -248,6 +312,9 @@ guard_process_utility(PlannedStmt *pstmt, const char *queryString,
 	PG_FINALLY();
 	{
 		let_pass = outer_let_pass;
+		running = outer;
+		running_source = outer_source;
+		judged_at = outer_judged_at;
 		watched--;
 	}
 	PG_END_TRY();

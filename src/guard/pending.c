@@ -23,12 +23,13 @@
 
 #include "guard/pending.h"
 
-/* A relation that the text makes. */
+/* A name that the text gives: to a relation that it makes, or renames. */
 typedef struct PendingRelation
 {
 	int no; /* of the statement */
 	char *schema;
 	char *name;
+	Oid relid; /* of the one that had another name; InvalidOid: a new one */
 } PendingRelation;
 
 /* A column or a constraint that the text adds to a relation that is there. */
@@ -55,8 +56,10 @@ struct PgxcPending
 {
 	List *relations;
 	List *parts;
-	List *locks;   /* of the open transaction */
-	bool in_block; /* there is one: BEGIN without COMMIT so far */
+	List *locks;            /* of the open transaction */
+	bool in_block;          /* there is one: BEGIN without COMMIT so far */
+	List *relations_before; /* as they were at that BEGIN */
+	List *parts_before;
 };
 
 PgxcPending *
@@ -124,14 +127,17 @@ find_part(const PgxcPending *pending, Oid relid, const char *name,
 }
 
 static void
-add_relation(PgxcPending *pending, int no, const char *schema, const char *name)
+add_relation(PgxcPending *pending, int no, const char *schema, const char *name,
+			 Oid relid)
 {
 	PendingRelation *relation = palloc0(sizeof(PendingRelation));
 
 	relation->no = no;
 	relation->schema = schema ? pstrdup(schema) : default_schema();
 	relation->name = pstrdup(name);
-	pending->relations = lappend(pending->relations, relation);
+	relation->relid = relid;
+	/* The newest one counts. */
+	pending->relations = lcons(relation, pending->relations);
 }
 
 static void
@@ -139,7 +145,21 @@ make_relation(PgxcPending *pending, int no, const RangeVar *name)
 {
 	if (name == NULL || OidIsValid(RangeVarGetRelid(name, NoLock, true)))
 		return;
-	add_relation(pending, no, name->schemaname, name->relname);
+	add_relation(pending, no, name->schemaname, name->relname, InvalidOid);
+}
+
+static void
+note_rename(PgxcPending *pending, int no, const RenameStmt *stmt)
+{
+	PendingRelation *renamed;
+	Oid relid;
+
+	if (stmt->relation == NULL || stmt->renameType != OBJECT_TABLE)
+		return;
+	relid = RangeVarGetRelid(stmt->relation, AccessShareLock, true);
+	renamed = OidIsValid(relid) ? NULL : find_relation(pending, stmt->relation);
+	add_relation(pending, no, stmt->relation->schemaname, stmt->newname,
+				 renamed ? renamed->relid : relid);
 }
 
 static PendingPart *
@@ -239,6 +259,23 @@ note_alter_table(PgxcPending *pending, int no, AlterTableStmt *stmt)
 	}
 }
 
+/* A part may become valid later. */
+static List *
+copy_parts(List *parts)
+{
+	List *copy = NIL;
+	ListCell *lc;
+
+	foreach (lc, parts)
+	{
+		PendingPart *part = palloc(sizeof(PendingPart));
+
+		*part = *(PendingPart *) lfirst(lc);
+		copy = lappend(copy, part);
+	}
+	return copy;
+}
+
 static void
 note_transaction(PgxcPending *pending, const TransactionStmt *stmt)
 {
@@ -247,9 +284,17 @@ note_transaction(PgxcPending *pending, const TransactionStmt *stmt)
 		case TRANS_STMT_BEGIN:
 		case TRANS_STMT_START:
 			pending->in_block = true;
+			pending->relations_before = list_copy(pending->relations);
+			pending->parts_before = copy_parts(pending->parts);
 			break;
-		case TRANS_STMT_COMMIT:
 		case TRANS_STMT_ROLLBACK:
+			if (pending->in_block)
+			{
+				pending->relations = pending->relations_before;
+				pending->parts = pending->parts_before;
+			}
+			/* FALLTHROUGH */
+		case TRANS_STMT_COMMIT:
 		case TRANS_STMT_PREPARE:
 			pending->in_block = false;
 			pending->locks = NIL;
@@ -293,14 +338,10 @@ pgxc_pending_note(PgxcPending *pending, int no, Node *stmt, PgxcAnalysis *a)
 			if (((IndexStmt *) stmt)->idxname)
 				add_relation(pending, no,
 							 ((IndexStmt *) stmt)->relation->schemaname,
-							 ((IndexStmt *) stmt)->idxname);
+							 ((IndexStmt *) stmt)->idxname, InvalidOid);
 			break;
 		case T_RenameStmt:
-			if (((RenameStmt *) stmt)->relation &&
-				((RenameStmt *) stmt)->relationType == OBJECT_TABLE)
-				add_relation(pending, no,
-							 ((RenameStmt *) stmt)->relation->schemaname,
-							 ((RenameStmt *) stmt)->newname);
+			note_rename(pending, no, (RenameStmt *) stmt);
 			break;
 		case T_AlterTableStmt:
 			note_alter_table(pending, no, (AlterTableStmt *) stmt);
@@ -312,26 +353,27 @@ pgxc_pending_note(PgxcPending *pending, int no, Node *stmt, PgxcAnalysis *a)
 
 /*
  * The statement is about a relation that is not there.  If the text makes it,
- * that is harmless: nobody else can see it before the end.
+ * that is harmless: nobody else can see it before the end.  If the text gave it
+ * that name, it is the one returned, otherwise InvalidOid.
  */
-bool
-pgxc_pending_touch(PgxcAnalysis *a, const RangeVar *name)
+Oid
+pgxc_pending_resolve(PgxcAnalysis *a, const RangeVar *name)
 {
 	PendingRelation *relation;
 	PgxcEffect *effect;
 
 	if (a->pending == NULL)
-		return false;
+		return InvalidOid;
 	relation = find_relation(a->pending, name);
-	if (relation == NULL)
-		return false;
+	if (relation == NULL || OidIsValid(relation->relid))
+		return relation ? relation->relid : InvalidOid;
 	effect = palloc0(sizeof(PgxcEffect));
 	effect->relation = pstrdup(relation->name);
 	effect->lock = AccessExclusiveLock;
 	effect->reason = psprintf("statement %d makes it", relation->no);
 	effect->new_here = true;
 	a->effects = lappend(a->effects, effect);
-	return true;
+	return InvalidOid;
 }
 
 /* A raw condition over a relation, as the server stores it; NULL if wrong. */

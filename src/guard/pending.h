@@ -11,7 +11,7 @@ extern PgxcPending *pgxc_pending_create(void);
 extern void pgxc_pending_note(PgxcPending *pending, int no, Node *stmt,
 							  PgxcAnalysis *a);
 extern bool pgxc_pending_is_empty(const PgxcPending *pending);
-extern bool pgxc_pending_touch(PgxcAnalysis *a, const RangeVar *name);
+extern Oid pgxc_pending_resolve(PgxcAnalysis *a, const RangeVar *name);
 extern void pgxc_pending_alter(PgxcAnalysis *a, Relation rel,
 							   AlterTableCmd *cmd, LOCKMODE lock);
 extern List *pgxc_pending_checks(PgxcAnalysis *a, Relation rel);
