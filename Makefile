@@ -67,6 +67,7 @@ OBJS = \
 	src/guard/alter_column.o \
 	src/guard/alter_constraint.o \
 	src/guard/alter_not_null.o \
+	src/guard/alter_names.o \
 	src/guard/alter_partition.o \
 	src/guard/alter_rewrite.o \
 	src/guard/alter_rules.o \

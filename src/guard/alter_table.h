@@ -66,4 +66,8 @@ extern void pgxc_alter_drop_not_null(PgxcAnalysis *a, Relation rel,
 									 const char *column, bool recurse,
 									 LOCKMODE lock);
 
+/* alter_names.c */
+extern void pgxc_check_alter_names(PgxcAnalysis *a, Relation rel,
+								   const AlterTableStmt *stmt);
+
 #endif /* PGXC_ALTER_TABLE_H */

@@ -167,6 +167,7 @@ pgxc_analyse_alter_table(PgxcAnalysis *a, AlterTableStmt *stmt)
 		return;
 	stmt->cmds = in_passes(stmt->cmds);
 	rel = relation_open(relid, AccessShareLock);
+	pgxc_check_alter_names(a, rel, stmt);
 	pgxc_touch(a, relid, lock);
 	analyse_subcommands(a, rel, stmt, lock);
 	if (rel->rd_rel->relkind == RELKIND_COMPOSITE_TYPE)

@@ -48,8 +48,10 @@ name_is_taken(const RangeVar *name)
 
 /* regclass constants in a stored expression. */
 static bool
-touch_regclass(Node *node, PgxcAnalysis *a)
+touch_regclass(Node *node, void *context)
 {
+	PgxcAnalysis *a = (PgxcAnalysis *) context;
+
 	if (node == NULL)
 		return false;
 	if (IsA(node, Const) && ((Const *) node)->consttype == REGCLASSOID &&

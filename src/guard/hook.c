@@ -269,6 +269,17 @@ lock_and_judge_again(const AlterTableStmt *stmt)
 	pgxc_judge_again();
 }
 
+/* In a transaction block PostgreSQL refuses these, and is to say so itself. */
+static bool
+fails_in_block(const Node *stmt, ProcessUtilityContext context)
+{
+	bool alone = IsA(stmt, VacuumStmt) ||
+				 (IsA(stmt, ClusterStmt) &&
+				  ((const ClusterStmt *) stmt)->relation == NULL);
+
+	return alone && IsInTransactionBlock(context == PROCESS_UTILITY_TOPLEVEL);
+}
+
 static void
 guard_process_utility(PlannedStmt *pstmt, const char *queryString,
 					  bool readOnlyTree, ProcessUtilityContext context,
@@ -294,7 +305,8 @@ guard_process_utility(PlannedStmt *pstmt, const char *queryString,
 	watched++;
 	PG_TRY();
 	{
-		if (pgxc_guard_is_awake())
+		if (pgxc_guard_is_awake() &&
+			!fails_in_block(pstmt->utilityStmt, context))
 			judge_statement(pstmt, queryString, false);
 		else
 			judged_at = pgxc_open_migrations_generation();

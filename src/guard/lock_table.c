@@ -25,8 +25,10 @@ static void lock_relation(LockWalk *walk, Oid relid, bool inh);
 
 /* What a query, of a view, names anywhere. */
 static bool
-lock_query(Node *node, LockWalk *walk)
+lock_query(Node *node, void *context)
 {
+	LockWalk *walk = (LockWalk *) context;
+
 	if (node == NULL)
 		return false;
 	if (IsA(node, Query))

@@ -126,6 +126,14 @@ find_part(const PgxcPending *pending, Oid relid, const char *name,
 	return NULL;
 }
 
+/* Does the text add a column or a constraint of this name? */
+bool
+pgxc_pending_has(const PgxcPending *pending, Oid relid, const char *part)
+{
+	return find_part(pending, relid, part, true) != NULL ||
+		   find_part(pending, relid, part, false) != NULL;
+}
+
 static void
 add_relation(PgxcPending *pending, int no, const char *schema, const char *name,
 			 Oid relid)
@@ -148,20 +156,6 @@ make_relation(PgxcPending *pending, int no, const RangeVar *name)
 	add_relation(pending, no, name->schemaname, name->relname, InvalidOid);
 }
 
-static void
-note_rename(PgxcPending *pending, int no, const RenameStmt *stmt)
-{
-	PendingRelation *renamed;
-	Oid relid;
-
-	if (stmt->relation == NULL || stmt->renameType != OBJECT_TABLE)
-		return;
-	relid = RangeVarGetRelid(stmt->relation, AccessShareLock, true);
-	renamed = OidIsValid(relid) ? NULL : find_relation(pending, stmt->relation);
-	add_relation(pending, no, stmt->relation->schemaname, stmt->newname,
-				 renamed ? renamed->relid : relid);
-}
-
 static PendingPart *
 add_part(PgxcPending *pending, int no, Oid relid, const char *name,
 		 bool is_column)
@@ -174,6 +168,27 @@ add_part(PgxcPending *pending, int no, Oid relid, const char *name,
 	part->is_column = is_column;
 	pending->parts = lappend(pending->parts, part);
 	return part;
+}
+
+static void
+note_rename(PgxcPending *pending, int no, const RenameStmt *stmt)
+{
+	PendingRelation *renamed;
+	Oid relid;
+
+	if (stmt->relation == NULL ||
+		(stmt->renameType != OBJECT_TABLE && stmt->renameType != OBJECT_COLUMN))
+		return;
+	relid = RangeVarGetRelid(stmt->relation, AccessShareLock, true);
+	if (stmt->renameType == OBJECT_COLUMN)
+	{
+		if (OidIsValid(relid))
+			(void) add_part(pending, no, relid, stmt->newname, true);
+		return;
+	}
+	renamed = OidIsValid(relid) ? NULL : find_relation(pending, stmt->relation);
+	add_relation(pending, no, stmt->relation->schemaname, stmt->newname,
+				 renamed ? renamed->relid : relid);
 }
 
 static void

@@ -10,6 +10,8 @@
 extern PgxcPending *pgxc_pending_create(void);
 extern void pgxc_pending_note(PgxcPending *pending, int no, Node *stmt,
 							  PgxcAnalysis *a);
+extern bool pgxc_pending_has(const PgxcPending *pending, Oid relid,
+							 const char *part);
 extern bool pgxc_pending_is_empty(const PgxcPending *pending);
 extern Oid pgxc_pending_resolve(PgxcAnalysis *a, const RangeVar *name);
 extern void pgxc_pending_alter(PgxcAnalysis *a, Relation rel,

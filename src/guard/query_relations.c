@@ -95,8 +95,10 @@ touch_target(PgxcAnalysis *a, RangeVar *name, bool executed)
 
 /* Note what the raw text names, and take its locking clauses out. */
 static bool
-raw_walker(Node *node, QueryWalk *walk)
+raw_walker(Node *node, void *context)
 {
+	QueryWalk *walk = (QueryWalk *) context;
+
 	if (node == NULL)
 		return false;
 	if (IsA(node, RangeVar))
@@ -176,8 +178,10 @@ touch_sequence(QueryWalk *walk, FuncExpr *call)
  * prepared one) is changed to lock no more than ACCESS SHARE.
  */
 static bool
-query_walker(Node *node, QueryWalk *walk)
+query_walker(Node *node, void *context)
 {
+	QueryWalk *walk = (QueryWalk *) context;
+
 	if (node == NULL)
 		return false;
 	if (IsA(node, RangeTblEntry))

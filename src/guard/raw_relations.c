@@ -161,7 +161,7 @@ note_with(RawWalk *walk, WithClause *with)
 	}
 }
 
-static bool raw_walker(Node *node, RawWalk *walk);
+static bool raw_walker(Node *node, void *context);
 
 static bool
 walk_select(SelectStmt *select, RawWalk *walk)
@@ -191,8 +191,10 @@ walk_select(SelectStmt *select, RawWalk *walk)
 }
 
 static bool
-raw_walker(Node *node, RawWalk *walk)
+raw_walker(Node *node, void *context)
 {
+	RawWalk *walk = (RawWalk *) context;
+
 	if (node == NULL)
 		return false;
 	switch (nodeTag(node))
@@ -235,8 +237,10 @@ typedef struct BehindWalk
 } BehindWalk;
 
 static bool
-behind_walker(Node *node, BehindWalk *walk)
+behind_walker(Node *node, void *context)
 {
+	BehindWalk *walk = (BehindWalk *) context;
+
 	if (node == NULL)
 		return false;
 	if (IsA(node, RangeTblEntry))

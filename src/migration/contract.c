@@ -59,6 +59,24 @@ require_table(const PgxcMigration *migration)
 }
 
 /*
+ * Throw 42P17 if a column or a trigger is not what it was: the columns may be
+ * equal no more.  The caller holds locks on all tables.
+ */
+static void
+require_pieces(const PgxcMigration *migration, List *tree)
+{
+	ListCell *lc;
+
+	foreach (lc, tree)
+	{
+		Relation rel = table_open(lfirst_oid(lc), NoLock);
+
+		pgxc_fingerprint_check(migration, rel);
+		table_close(rel, NoLock);
+	}
+}
+
+/*
  * What the checklist finds open, in words; NULL if nothing is.  That every row
  * was read cannot be overridden: throws 55000 unless the migration is ready.
  */
@@ -200,12 +218,13 @@ pgxc_contract(PG_FUNCTION_ARGS)
 				   psprintf("contract migration \"%s\"", migration->name));
 
 	/* Under the lock nothing can change any more: ask again. */
+	tree = pgxc_migration_tree(migration->relid);
+	require_pieces(migration, tree);
 	open = require_green(migration, force, recreate_views);
 	if (open != NULL)
 		pgxc_event(migration->id, "forced", NULL, NULL,
 				   psprintf("contract in spite of: %s", open));
-	contract_table(migration, pgxc_migration_tree(migration->relid), pieces,
-				   recreate_views);
+	contract_table(migration, tree, pieces, recreate_views);
 	(void) pgxc_transition(migration->id, PGXC_STATE_FINISHED, "done",
 						   "contracted by pgxc.contract()");
 	pgxc_forget_work(migration->id);
