@@ -1,5 +1,10 @@
 -- The guard: what it refuses and in which words, what it lets pass, who may
--- override it, and what is written down of it.
+-- override it, and what is written down of it.  In a database of its own: the
+-- words name whichever migration is open.
+\set regression :DBNAME
+CREATE DATABASE regress_pgxc_guard;
+\c regress_pgxc_guard
+CREATE EXTENSION pgxc;
 CREATE SCHEMA guard AUTHORIZATION regress_pgxc_owner;
 SET client_min_messages = warning; -- what goes by CASCADE is said by the server
 GRANT USAGE ON SCHEMA guard TO PUBLIC;
@@ -384,7 +389,7 @@ SELECT role, relation, migration, outcome, sqlstate, lock_mode, work, message, s
   FROM pgxc.guard_rejections WHERE application_name = 'release 7' ORDER BY at;
 RESET application_name;
 -- An override that was committed stays.
-SELECT migration, event, detail, role FROM pgxc.events WHERE event = 'overridden' ORDER BY id;
+SELECT migration, event, detail, role FROM pgxc.events WHERE event = 'overridden' AND migration = 'rename' ORDER BY id;
 -- Who sees it
 SET ROLE regress_pgxc_other;
 SELECT DISTINCT role, relation FROM pgxc.guard_rejections ORDER BY 1, 2;
@@ -411,3 +416,5 @@ CALL pgxc.wait('empty', '60s');
 SELECT pgxc.rollback('empty');
 SELECT * FROM answers('DROP SCHEMA guard CASCADE');
 DROP SCHEMA guard CASCADE;
+\c :regression
+DROP DATABASE regress_pgxc_guard;

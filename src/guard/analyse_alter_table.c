@@ -164,7 +164,13 @@ pgxc_analyse_alter_table(PgxcAnalysis *a, AlterTableStmt *stmt)
 	Relation rel;
 
 	if (!OidIsValid(relid))
+	{
+		if (!stmt->missing_ok && a->effects == NIL)
+			ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+							errmsg("relation \"%s\" does not exist",
+								   stmt->relation->relname)));
 		return;
+	}
 	stmt->cmds = in_passes(stmt->cmds);
 	rel = relation_open(relid, AccessShareLock);
 	pgxc_check_alter_names(a, rel, stmt);

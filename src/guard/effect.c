@@ -144,7 +144,8 @@ describe(PgxcEffect *effect)
 		DirectFunctionCall1(regclassout, ObjectIdGetDatum(effect->relid)));
 	effect->new_here = rel->rd_createSubid != InvalidSubTransactionId ||
 					   pgxc_first_file_subid(rel) != InvalidSubTransactionId;
-	if (effect->work != 0 && RELKIND_HAS_STORAGE(rel->rd_rel->relkind))
+	if (effect->work != 0 && RELKIND_HAS_STORAGE(rel->rd_rel->relkind) &&
+		RelationGetNumberOfBlocks(rel) > 0)
 		effect->bytes = size_of(effect->relid, effect->work & PGXC_WORK_REWRITE
 												   ? pg_total_relation_size
 												   : pg_table_size);
