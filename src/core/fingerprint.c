@@ -77,27 +77,37 @@ describe_firing(char enabled)
 	}
 }
 
+/* The C function behind a trigger, or whatever stands in its place. */
+static char *
+describe_function(Oid function)
+{
+	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	Datum source;
+	char *words;
+	bool isnull;
+
+	if (!HeapTupleIsValid(tuple))
+		return pstrdup("nothing");
+	source = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &isnull);
+	words = isnull ? pstrdup("?") : TextDatumGetCString(source);
+	ReleaseSysCache(tuple);
+	return words;
+}
+
 /* The trigger, when it fires, and what it runs. */
 static char *
 describe_trigger(Relation rel, int64 id)
 {
 	const Trigger *trigger = pgxc_find_trigger(rel, id);
-	HeapTuple tuple;
-	Datum source;
-	char *function;
-	bool isnull;
+	char *words;
 
 	if (trigger == NULL)
 		return psprintf("no trigger of migration %lld", (long long) id);
-	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(trigger->tgfoid));
-	if (!HeapTupleIsValid(tuple))
-		return psprintf("trigger \"%s\" without a function", trigger->tgname);
-	source = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &isnull);
-	function = isnull ? pstrdup("?") : TextDatumGetCString(source);
-	ReleaseSysCache(tuple);
-	return psprintf("trigger \"%s\" that %s and runs %s (%d)", trigger->tgname,
-					describe_firing(trigger->tgenabled), function,
-					trigger->tgtype);
+	/* Before the look-up, which may have the relation's triggers read anew. */
+	words = psprintf("trigger \"%s\" (%d) that %s", trigger->tgname,
+					 trigger->tgtype, describe_firing(trigger->tgenabled));
+	return psprintf("%s and runs %s", words,
+					describe_function(trigger->tgfoid));
 }
 
 /*
