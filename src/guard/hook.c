@@ -71,6 +71,15 @@ in_own_script(void)
 		   CurrentExtensionObject == get_extension_oid("pgxc", true);
 }
 
+/* Is this a session of somebody else, on a server that takes writes? */
+static bool
+can_watch(void)
+{
+	return !pgxc_own_ddl && !pgxc_am_worker && !IsBinaryUpgrade &&
+		   IsNormalProcessingMode() && OidIsValid(MyDatabaseId) &&
+		   !RecoveryInProgress();
+}
+
 /*
  * Is there anything to watch over, and are we the ones to do it?  Needs a
  * transaction.  Cheap as long as no migration is open.
@@ -78,9 +87,7 @@ in_own_script(void)
 bool
 pgxc_guard_is_awake(void)
 {
-	if (pgxc_own_ddl || pgxc_am_worker || IsBinaryUpgrade ||
-		!IsNormalProcessingMode() || !OidIsValid(MyDatabaseId) ||
-		RecoveryInProgress())
+	if (!can_watch())
 		return false;
 	if (!pgxc_any_open_migration() &&
 		(pgxc_guard_scope != PGXC_SCOPE_ALL_TABLES ||
@@ -216,7 +223,7 @@ judge_statement(const PlannedStmt *stmt, const char *source, bool again)
 void
 pgxc_judge_again(void)
 {
-	if (running == NULL || let_pass ||
+	if (running == NULL || let_pass || !can_watch() ||
 		judged_at == pgxc_open_migrations_generation())
 		return;
 	judged_at = pgxc_open_migrations_generation();
@@ -308,11 +315,12 @@ guard_process_utility(PlannedStmt *pstmt, const char *queryString,
 		if (pgxc_guard_is_awake() &&
 			!fails_in_block(pstmt->utilityStmt, context))
 			judge_statement(pstmt, queryString, false);
-		else
+		else if (can_watch())
 			judged_at = pgxc_open_migrations_generation();
 		running = pstmt;
 		running_source = queryString;
-		if (calls_no_hook(pstmt->utilityStmt) && pgxc_is_installed())
+		if (calls_no_hook(pstmt->utilityStmt) && can_watch() &&
+			pgxc_is_installed())
 			lock_and_judge_again((AlterTableStmt *) pstmt->utilityStmt);
 		run(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest,
 			qc);

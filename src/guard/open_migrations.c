@@ -37,6 +37,7 @@ static MemoryContext cache_context = NULL;
 static List *cached = NIL;
 static Oid cached_table = InvalidOid;
 static bool valid = false;
+static uint64 invalidations = 0;
 static uint64 generation = 0;
 
 static void
@@ -45,7 +46,7 @@ forget(Datum arg, Oid relid)
 	if (relid == InvalidOid || relid == cached_table)
 	{
 		valid = false;
-		generation++;
+		invalidations++;
 	}
 }
 
@@ -53,13 +54,6 @@ void
 pgxc_open_migrations_init(void)
 {
 	CacheRegisterRelcacheCallback(forget, (Datum) 0);
-}
-
-/* Grows whenever what is open may have changed. */
-uint64
-pgxc_open_migrations_generation(void)
-{
-	return generation;
 }
 
 /* pgxc.migration, if it is there; cheap, as every DDL statement asks. */
@@ -200,6 +194,23 @@ read_table(Oid relid)
 	return list;
 }
 
+/* In both lists, in the order of their ids. */
+static bool
+same_migrations(List *was, List *is)
+{
+	ListCell *a;
+	ListCell *b;
+
+	if (list_length(was) != list_length(is))
+		return false;
+	forboth (a, was, b, is)
+	{
+		if (((PgxcOpen *) lfirst(a))->id != ((PgxcOpen *) lfirst(b))->id)
+			return false;
+	}
+	return true;
+}
+
 static void
 refresh(void)
 {
@@ -215,19 +226,32 @@ refresh(void)
 									ALLOCSET_SMALL_SIZES);
 	do
 	{
-		before = generation;
+		before = invalidations;
 		MemoryContextReset(context);
 		old = MemoryContextSwitchTo(context);
 		list = OidIsValid(relid) && is_ours(relid) ? read_table(relid) : NIL;
 		MemoryContextSwitchTo(old);
-	} while (generation != before);
+	} while (invalidations != before);
 
+	if (!same_migrations(cached, list))
+		generation++;
 	if (cache_context)
 		MemoryContextDelete(cache_context);
 	cache_context = context;
 	cached = list;
 	cached_table = relid;
 	valid = true;
+}
+
+/*
+ * Another number whenever other migrations are open than before.  As cheap as
+ * pgxc_any_open_migration(), which see.
+ */
+uint64
+pgxc_open_migrations_generation(void)
+{
+	refresh();
+	return generation;
 }
 
 /*
