@@ -356,6 +356,46 @@ DROP TRIGGER nothing ON written;
 ALTER TABLE written ENABLE TRIGGER zz_pgxc;
 SELECT fired($$UPDATE written SET a = 'not always' WHERE id = 12$$);
 SELECT * FROM written WHERE id > 10 ORDER BY id;
+-- An UPDATE of other columns computes nothing, but for a row that is not filled.
+CREATE SEQUENCE calls;
+CREATE FUNCTION counted(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN PERFORM nextval('dw.calls'); RETURN $1; END $$;
+-- How often a statement has called it.
+CREATE FUNCTION calls(statement text) RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM setval('dw.calls', 1, false);
+	EXECUTE statement;
+	RETURN nextval('dw.calls') - 1;
+END $$;
+CREATE TABLE untouched (id integer, x integer DEFAULT 0, a text, b text);
+INSERT INTO untouched (id, a) VALUES (1, 'Unfilled'), (2, 'Unfilled'), (3, NULL), (4, 'Unfilled');
+CALL dual_write('untouched', 'b', 'dw.counted(lower(t.a))', '{a,dw.counted(initcap(t.b))}');
+SELECT calls($$INSERT INTO dw.untouched (id, a) VALUES (5, 'Filled'), (6, 'Filled')$$) AS two_inserted;
+SELECT calls('UPDATE dw.untouched SET x = 1 WHERE id > 4') AS filled;
+SELECT calls('UPDATE dw.untouched SET x = 1 WHERE id = 1') AS unfilled;
+SELECT calls('UPDATE dw.untouched SET x = 1 WHERE id = 3') AS nothing_to_fill;
+SELECT calls('UPDATE dw.untouched SET x = 2 WHERE id <> 4') AS one_unfilled;
+SELECT calls('UPDATE dw.untouched SET x = 2 WHERE id IN (2, 4, 5)') AS one_unfilled;
+SELECT calls('UPDATE dw.untouched SET a = a, x = 3 WHERE id <> 3') AS the_same_value;
+SELECT calls($$UPDATE dw.untouched SET a = 'Changed' WHERE id IN (1, 5)$$) AS changed;
+SELECT calls($$UPDATE dw.untouched SET b = 'changed' WHERE id IN (2, 6)$$) AS changed_both_ways;
+TABLE untouched ORDER BY id;
+-- A statement that is planned once, for rows of both sorts; rows from a join.
+ALTER TABLE untouched DISABLE TRIGGER zz_pgxc;
+UPDATE untouched SET b = NULL WHERE id IN (2, 5, 6);
+ALTER TABLE untouched ENABLE ALWAYS TRIGGER zz_pgxc;
+SET plan_cache_mode = force_generic_plan;
+PREPARE touch AS UPDATE untouched SET x = 4 WHERE id = $1 RETURNING b;
+SELECT calls('EXECUTE touch(1)') AS filled;
+SELECT calls('EXECUTE touch(2)') AS unfilled;
+SELECT calls('EXECUTE touch(2)') AS filled;
+RESET plan_cache_mode;
+DEALLOCATE touch;
+SELECT calls('UPDATE dw.untouched u SET x = v.x FROM (VALUES (4, 5), (5, 5)) v (id, x) WHERE v.id = u.id') AS one_unfilled;
+-- The same with the trigger, which another trigger brings back.
+CREATE TRIGGER nothing BEFORE UPDATE ON untouched FOR EACH ROW EXECUTE FUNCTION nothing();
+SELECT calls('UPDATE dw.untouched SET x = 6') AS one_unfilled;
+SELECT calls('UPDATE dw.untouched SET x = 7') AS filled;
+TABLE untouched ORDER BY id;
 -- What is computed behind it sees the column: generated columns, AFTER triggers,
 -- RETURNING, CHECK and WITH CHECK OPTION.  Two migrations may be in a chain.
 CREATE TABLE behind (id integer, a text, b text, c text, g text GENERATED ALWAYS AS (b || '!') STORED, CHECK (b <> 'bad'));

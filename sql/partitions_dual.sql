@@ -234,3 +234,59 @@ CALL pgxc.wait('references parts');
 SELECT pgxc.contract('references parts');
 SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'w_references'::regclass AND conparentid = 0;
 INSERT INTO w_references VALUES (1, 1);
+
+-- NOT NULL keeps its name, where it has one: the table's, the partitions', and
+-- the one that a primary key brings.  (Before 18 it has none, and no row of
+-- pg_constraint.)
+CREATE SCHEMA parts_null_mine;
+CREATE SCHEMA parts_null_twin;
+CREATE FUNCTION parts.not_nulls(namespace name) RETURNS TABLE (relation name, fact text) LANGUAGE sql AS $$
+	SELECT c.relname, format('%s not null %s', a.attname, a.attnotnull)
+	  FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+	 WHERE c.relnamespace = namespace::regnamespace AND c.relkind IN ('r', 'p')
+	UNION ALL
+	SELECT c.relname, format('%s named %s inherited %s no inherit %s validated %s comment %s', a.attname, n.conname, n.coninhcount, n.connoinherit, n.convalidated, obj_description(n.oid, 'pg_constraint'))
+	  FROM pg_class c JOIN pg_constraint n ON n.conrelid = c.oid AND n.contype = 'n' JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = n.conkey[1]
+	 WHERE c.relnamespace = namespace::regnamespace
+$$;
+CALL twice('parts_null_mine', 'parts_null_twin', $$
+	CREATE TABLE alone (id integer CONSTRAINT other_one NOT NULL, c integer CONSTRAINT "its Name" NOT NULL);
+	CREATE TABLE usual (id integer, c integer NOT NULL);
+	CREATE TABLE key (c integer PRIMARY KEY);
+	CREATE TABLE renamed (was integer NOT NULL);
+	ALTER TABLE renamed RENAME was TO c;
+	CREATE TABLE t (k integer, c integer CONSTRAINT t_own NOT NULL) PARTITION BY LIST (k);
+	CREATE TABLE t_same PARTITION OF t FOR VALUES IN (1);
+	CREATE TABLE t_attached (k integer, c integer CONSTRAINT part_own NOT NULL);
+	ALTER TABLE t ATTACH PARTITION t_attached FOR VALUES IN (2);
+	CREATE TABLE t_sub (c integer CONSTRAINT sub_own NOT NULL, k integer) PARTITION BY LIST (k);
+	CREATE TABLE t_sub_1 (gone integer, c integer CONSTRAINT sub_1_own NOT NULL, k integer);
+	ALTER TABLE t_sub_1 DROP gone;
+	ALTER TABLE t_sub ATTACH PARTITION t_sub_1 FOR VALUES IN (3);
+	CREATE TABLE t_sub_2 PARTITION OF t_sub DEFAULT;
+	ALTER TABLE t ATTACH PARTITION t_sub FOR VALUES IN (3, 4);
+	CREATE TABLE p (k integer, c integer) PARTITION BY LIST (k);
+	CREATE TABLE p_strict (k integer, c integer CONSTRAINT only_here NOT NULL);
+	CREATE TABLE p_any PARTITION OF p FOR VALUES IN (1);
+	ALTER TABLE p ATTACH PARTITION p_strict FOR VALUES IN (2);
+	INSERT INTO t SELECT g % 4 + 1, g FROM generate_series(1, 100) g;
+$$);
+SET search_path = parts_null_mine, parts;
+SELECT count(*) FROM (SELECT pgxc.start_rename(format('parts_null_mine.%I', r)::regclass, 'c', 'd', name => 'null ' || r) FROM unnest('{alone,usual,key,renamed,t,p}'::name[]) r) q;
+CALL pgxc.wait('null alone');
+CALL pgxc.wait('null usual');
+CALL pgxc.wait('null key');
+CALL pgxc.wait('null renamed');
+CALL pgxc.wait('null t');
+CALL pgxc.wait('null p');
+SELECT pgxc.contract('null ' || r) FROM unnest('{alone,usual,key,renamed,t,p}'::name[]) r;
+SET search_path = parts_null_twin, parts;
+ALTER TABLE alone RENAME c TO d;
+ALTER TABLE usual RENAME c TO d;
+ALTER TABLE key RENAME c TO d;
+ALTER TABLE renamed RENAME c TO d;
+ALTER TABLE t RENAME c TO d;
+ALTER TABLE p RENAME c TO d;
+SELECT relation, fact FROM parts.not_nulls('parts_null_twin') WHERE fact LIKE 'd not null%' ORDER BY relation;
+(SELECT 'mine', * FROM parts.not_nulls('parts_null_mine') EXCEPT ALL SELECT 'mine', * FROM parts.not_nulls('parts_null_twin'))
+UNION ALL (SELECT 'twin', * FROM parts.not_nulls('parts_null_twin') EXCEPT ALL SELECT 'twin', * FROM parts.not_nulls('parts_null_mine')) ORDER BY 2, 3, 1;

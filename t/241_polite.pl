@@ -6,6 +6,7 @@ use strict;
 use warnings FATAL => 'all';
 
 use FindBin;
+use IPC::Run;
 use lib $FindBin::RealBin;
 use PgxcDual;
 use PgxcEnv;
@@ -169,6 +170,37 @@ value($node, "ROLLBACK PREPARED 'forgotten'");
 
 is(value($node, "SELECT pgxc.rollback('r')"), 'finished', 'without them it goes through');
 is(schema_of($node), $before, 'and the table is as it was');
+
+# ---- both timeouts at once ---------------------------------------------------
+
+# Where the time for the lock and that for the statement are over before the
+# process looks, the server tells of the first alone, and the second never comes
+# again.  So we stop the process for that long.
+($holder, $pid) = idle_holder('SELECT count(*) FROM t');
+my %asker = (out => '', err => '');
+my @patience = ("SET pgxc.ddl_lock_timeout = '4s'", "SET statement_timeout = '5s'", 'SET pgxc.ddl_lock_retries = 10000');
+$asker{harness} = IPC::Run::start(
+	[
+		'psql', '-XqAt', '-v', 'VERBOSITY=verbose', '-d', $node->connstr('postgres') . ' application_name=asker',
+		map { ('-c', $_) } @patience, q{SELECT pgxc.start_rename('t', 'a', 'b', name => 'timed')}
+	],
+	'<', \undef, '>', \$asker{out}, '2>', \$asker{err});
+my $waits = q{FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE a.application_name = 'asker' AND l.relation = 't'::regclass AND NOT l.granted};
+$node->poll_query_until('postgres', "SELECT count(*) = 1 $waits") or die 'it does not wait for the lock';
+my ($asker, $since) = split /\|/, value($node, "SELECT l.pid, l.waitstart $waits");
+kill 'STOP', $asker;
+$node->poll_query_until('postgres', "SELECT clock_timestamp() > a.query_start + interval '5.5 s' FROM pg_stat_activity a WHERE pid = $asker")
+  or die 'the time does not pass';
+is(value($node, "SELECT l.waitstart $waits"), $since, 'both timeouts expire in the first wait for the lock');
+kill 'CONT', $asker;
+# It gives up, or comes again.
+wait_until($node, "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $asker) OR EXISTS (SELECT $waits AND l.waitstart > '$since')",
+	'the process goes on');
+is(value($node, "SELECT count(*) FROM pg_stat_activity WHERE pid = $asker"), '0', 'the statement has ended');
+let_go($holder);
+$asker{harness}->finish;
+like($asker{err}, qr/ERROR:  57014: canceling statement due to statement timeout/, '... and it was its own timeout');
+is(schema_of($node), $before, '... which leaves nothing');
 
 # ---- in the transaction of a tool -------------------------------------------
 

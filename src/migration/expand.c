@@ -41,6 +41,38 @@ pgxc_migration_tree(Oid relid)
 	return find_all_inheritors(relid, NoLock, NULL);
 }
 
+/* Take all of a List of PgxcTableLock. */
+typedef struct LockRequest
+{
+	List *locks;
+	const char *what;
+} LockRequest;
+
+static void
+lock_all(void *arg)
+{
+	LockRequest *request = (LockRequest *) arg;
+
+	pgxc_lock_politely(request->locks, request->what);
+}
+
+/* Forget the tables that are not there any more; false: there was none. */
+static bool
+forget_dropped(LockRequest *request)
+{
+	int before = list_length(request->locks);
+	ListCell *lc;
+
+	foreach (lc, request->locks)
+	{
+		PgxcTableLock *lock = (PgxcTableLock *) lfirst(lc);
+
+		if (get_rel_relkind(lock->relid) == '\0')
+			request->locks = foreach_delete_current(request->locks, lc);
+	}
+	return list_length(request->locks) < before;
+}
+
 /*
  * ACCESS EXCLUSIVE on a table, its partitions and other relations, politely,
  * until the end of the transaction.  Throws 55P03.
@@ -49,6 +81,7 @@ void
 pgxc_lock_tree(List *tree, List *others, const char *what)
 {
 	List *locks = NIL;
+	LockRequest request;
 	ListCell *lc;
 
 	foreach (lc, list_concat_unique_oid(list_copy(tree), others))
@@ -59,7 +92,20 @@ pgxc_lock_tree(List *tree, List *others, const char *what)
 		lock->mode = AccessExclusiveLock;
 		locks = lappend(locks, lock);
 	}
-	pgxc_lock_politely(locks, what);
+	request.locks = locks;
+	request.what = what;
+	for (;;)
+	{
+		ErrorData *error = pgxc_subxact(lock_all, &request, true);
+
+		if (error == NULL)
+			return;
+		/* A partition may be dropped while we wait; the table itself not. */
+		if (error->sqlerrcode != ERRCODE_UNDEFINED_TABLE ||
+			get_rel_relkind(linitial_oid(tree)) == '\0' ||
+			!forget_dropped(&request))
+			ReThrowError(error);
+	}
 }
 
 /*
