@@ -21,6 +21,7 @@
 #include "storage/lock.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
@@ -29,6 +30,7 @@
 #include "core/own_statement.h"
 #include "core/settings.h"
 #include "core/shared_state.h"
+#include "core/sql_runner.h"
 #include "guard/access_hook.h"
 #include "guard/ddl_analysis.h"
 #include "guard/hook.h"
@@ -48,6 +50,7 @@ static int watched = 0;
 /* The innermost, and what was open when it was judged. */
 static const PlannedStmt *running = NULL;
 static const char *running_source = NULL;
+static const char *running_path = NULL;
 static uint64 judged_at = 0;
 
 bool
@@ -228,7 +231,14 @@ pgxc_judge_again(void)
 		return;
 	judged_at = pgxc_open_migrations_generation();
 	if (pgxc_guard_is_awake())
+	{
+		/* What maintains a table does so without the session's search_path. */
+		int level = NewGUCNestLevel();
+
+		pgxc_set_saved("search_path", running_path);
 		judge_statement(running, running_source, true);
+		AtEOXact_GUC(true, level);
+	}
 }
 
 static void
@@ -296,6 +306,7 @@ guard_process_utility(PlannedStmt *pstmt, const char *queryString,
 	bool outer_let_pass = let_pass;
 	const PlannedStmt *outer = running;
 	const char *outer_source = running_source;
+	const char *outer_path = running_path;
 	uint64 outer_judged_at = judged_at;
 
 	/* A subcommand was judged with the statement that it is a part of. */
@@ -319,6 +330,7 @@ guard_process_utility(PlannedStmt *pstmt, const char *queryString,
 			judged_at = pgxc_open_migrations_generation();
 		running = pstmt;
 		running_source = queryString;
+		running_path = pstrdup(namespace_search_path);
 		if (calls_no_hook(pstmt->utilityStmt) && can_watch() &&
 			pgxc_is_installed())
 			lock_and_judge_again((AlterTableStmt *) pstmt->utilityStmt);
@@ -334,6 +346,7 @@ guard_process_utility(PlannedStmt *pstmt, const char *queryString,
 		let_pass = outer_let_pass;
 		running = outer;
 		running_source = outer_source;
+		running_path = outer_path;
 		judged_at = outer_judged_at;
 		watched--;
 	}
